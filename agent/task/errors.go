@@ -1,0 +1,87 @@
+package task
+
+import "strings"
+
+// Names of errors that ECS shows to users in the reason of a container or task, as "<name>: <message>".
+const (
+	ErrDockerTimeout           = "DockerTimeoutError"
+	ErrCannotPullImageManifest = "CannotPullImageManifestError"
+	ErrCannotPullContainer     = "CannotPullContainerError"
+	ErrCannotPullECRContainer  = "CannotPullECRContainerError"
+	ErrCannotPullContainerAuth = "CannotPullContainerAuthError"
+	ErrTaskStoppedBeforePull   = "TaskStoppedBeforePullBeginError"
+	ErrCannotCreateContainer   = "CannotCreateContainerError"
+	ErrHostConfig              = "HostConfigError"
+	ErrDockerClientConfig      = "DockerClientConfigError"
+	ErrResourceInitialization  = "ResourceInitializationError"
+	ErrCannotGetDockerVersion  = "CannotGetDockerClientVersionError"
+	ErrCannotGetDockerClient   = "CannotGetDockerclientError"
+	ErrCannotStartContainer    = "CannotStartContainerError"
+	ErrCannotInspectContainer  = "CannotInspectContainerError"
+	ErrCannotDescribeContainer = "CannotDescribeContainerError"
+	ErrCannotStopContainer     = "CannotStopContainerError"
+	ErrCannotRemoveContainer   = "CannotRemoveContainerError"
+	ErrCannotListContainers    = "CannotListContainersError"
+	ErrCannotListImages        = "CannotListImagesError"
+	ErrCannotCreateVolume      = "CannotCreateVolumeError"
+	ErrCannotInspectVolume     = "CannotInspectVolumeError"
+	ErrCannotRemoveVolume      = "CannotRemoveVolumeError"
+	ErrCannotListPlugins       = "CannotListPluginsError"
+	ErrNoSuchContainer         = "NoSuchContainerError"
+	ErrOutOfMemory             = "OutOfMemoryError"
+	ErrDockerState             = "DockerStateError"
+	ErrContainerVanished       = "ContainerVanishedError"
+	ErrContainerNetworking     = "ContainerNetworkingError"
+	ErrImpossibleTransition    = "ImpossibleStateTransitionError"
+	ErrUnparsablePort          = "UnparsablePort"
+	ErrUnrecognizedTransport   = "UnrecognizedTransportProtocol"
+	ErrTaskState               = "TaskStateError"
+	ErrUnrecognizedTask        = "UnrecogniedTaskError" // spelled as ECS users know it
+	unknownErrorName           = "UnknownError"
+)
+
+// Error is an error with a name that ECS shows to users. The zero Cause is fine: Message alone tells the story.
+type Error struct {
+	Name    string
+	Message string
+	Cause   error
+}
+
+// NewError names a cause; the message is the cause's text.
+func NewError(name string, cause error) *Error {
+	return &Error{Name: name, Message: cause.Error(), Cause: cause}
+}
+
+// Error is "<name>: <message>", the text ECS shows.
+func (e *Error) Error() string {
+	if e.Name == "" {
+		return unknownErrorName + ": " + e.Message
+	}
+	return e.Name + ": " + e.Message
+}
+
+// Unwrap gives the cause, so that errors.Is and errors.As see through the name.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// AppliedError is how the first error of a container is kept in agent.db; it becomes the reason of its reports.
+type AppliedError struct {
+	Message string `json:"error"`
+	Name    string `json:"name"`
+}
+
+// Reason is the text reported to ECS.
+func (e *AppliedError) Reason() string {
+	if e == nil {
+		return ""
+	}
+	return (&Error{Name: e.Name, Message: e.Message}).Error()
+}
+
+// SentenceCase upper-cases the first letter and collapses runs of white space: the form of a task's terminal reason.
+func SentenceCase(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	for i, r := range text {
+		return strings.ToUpper(string(r)) + text[i+len(string(r)):]
+	}
+	return text
+}
