@@ -67,7 +67,7 @@ func write(l Level, msg string, fields []Field) {
 	if l >= LevelOff || l < o.lowest {
 		return
 	}
-	r := record{level: l, time: time.Now(), msg: msg, fields: fields}
+	r := record{level: l, time: now(), msg: msg, fields: fields}
 	if fields == nil {
 		r.module = callerOf(2)
 	}
@@ -82,3 +82,6 @@ func callerOf(skip int) string {
 	}
 	return filepath.Base(file)
 }
+
+// now is the time of a record, in UTC as records show it.
+func now() time.Time { return time.Now().UTC() }

@@ -1,6 +1,9 @@
 package task
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Names of errors that ECS shows to users in the reason of a container or task, as "<name>: <message>".
 const (
@@ -85,3 +88,6 @@ func SentenceCase(text string) string {
 	}
 	return text
 }
+
+// ErrGone is wrapped by errors that say the container does not exist in the runtime (any more).
+var ErrGone = errors.New("no such container")
