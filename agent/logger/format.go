@@ -19,24 +19,24 @@ const (
 	FormatJSON
 )
 
-// record is one event to be written. module is set instead of fields for a plain message.
+// record is one event to be written. Its fields travel beside it, never in it: in a struct they would share the fate of
+// msg, which escapes to the heap, and every call below the level would then pay for a slice.
 type record struct {
 	level  Level
 	time   time.Time
 	msg    string
-	module string
-	fields []Field
+	module string // of a plain message
 }
 
-// appendLine appends r as one line with its newline.
-func (f Format) appendLine(b []byte, r record) []byte {
+// appendLine appends r and its fields as one line with its newline.
+func (f Format) appendLine(b []byte, r record, fields []Field) []byte {
 	if f == FormatJSON {
-		return appendJSONLine(b, r)
+		return appendJSONLine(b, r, fields)
 	}
-	return appendLogfmtLine(b, r)
+	return appendLogfmtLine(b, r, fields)
 }
 
-func appendLogfmtLine(b []byte, r record) []byte {
+func appendLogfmtLine(b []byte, r record, fields []Field) []byte {
 	b = append(b, "level="...)
 	b = append(b, r.level.String()...)
 	b = append(b, " time="...)
@@ -47,7 +47,7 @@ func appendLogfmtLine(b []byte, r record) []byte {
 		b = append(b, " module="...)
 		b = append(b, r.module...)
 	}
-	for _, f := range r.fields {
+	for _, f := range fields {
 		b = append(b, ' ')
 		b = append(b, f.Key...)
 		b = append(b, '=')
@@ -82,7 +82,7 @@ func appendLogfmtValue(b []byte, value any) []byte {
 // errorText is err.Error() for an error that may be a nil pointer in an interface, as fmt does it.
 func errorText(err error) string { return fmt.Sprint(err) }
 
-func appendJSONLine(b []byte, r record) []byte {
+func appendJSONLine(b []byte, r record, fields []Field) []byte {
 	b = append(b, `{"level":"`...)
 	b = append(b, r.level.String()...)
 	b = append(b, `","time":"`...)
@@ -93,9 +93,11 @@ func appendJSONLine(b []byte, r record) []byte {
 		b = append(b, `,"module":`...)
 		b = appendJSONValue(b, r.module)
 	}
-	fields := slices.Clone(r.fields)
-	slices.SortStableFunc(fields, func(x, y Field) int { return strings.Compare(x.Key, y.Key) })
-	for _, f := range fields {
+	// Copied by hand, because slices.Clone would make fields escape, see record.
+	sorted := make([]Field, len(fields))
+	copy(sorted, fields)
+	slices.SortStableFunc(sorted, func(x, y Field) int { return strings.Compare(x.Key, y.Key) })
+	for _, f := range sorted {
 		b = append(b, ',')
 		b = appendJSONValue(b, f.Key)
 		b = append(b, ':')

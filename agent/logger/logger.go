@@ -67,11 +67,11 @@ func write(l Level, msg string, fields []Field) {
 	if l >= LevelOff || l < o.lowest {
 		return
 	}
-	r := record{level: l, time: now(), msg: msg, fields: fields}
+	r := record{level: l, time: now(), msg: msg}
 	if fields == nil {
 		r.module = callerOf(2)
 	}
-	o.write(r)
+	o.write(r, fields)
 }
 
 // callerOf returns the base name of the source file skip frames above its caller.

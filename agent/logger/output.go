@@ -44,10 +44,11 @@ func Setup(opts Options) (closeFile func()) {
 	}
 	var openErr error
 	if opts.File != "" && opts.FileLevel < LevelOff {
-		f := NewFile(opts.File, opts.Rotation)
-		o.file, o.fileLevel = f, opts.FileLevel
-		openErr = f.open()
+		o.file, o.fileLevel = NewFile(opts.File, opts.Rotation), opts.FileLevel
+		// An unusable path is worth knowing before the first record.
+		_, openErr = o.file.Write(nil)
 	}
+	o.fileBroken = openErr != nil // told below
 	o.lowest = min(o.driverLevel, o.fileLevel)
 	current.Store(o)
 	log.SetFlags(0)
@@ -74,18 +75,18 @@ func (o *output) closeFile() {
 
 // write formats r once and gives the line to each output whose level admits it. A broken file must not silence the
 // driver output nor stop the agent: the first failure is told there, and the file is tried again with every record.
-func (o *output) write(r record) {
+func (o *output) write(r record, fields []Field) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.buf = o.format.appendLine(o.buf[:0], r)
+	o.buf = o.format.appendLine(o.buf[:0], r, fields)
 	if r.level >= o.driverLevel {
 		_, _ = o.driver.Write(o.buf)
 	}
 	if r.level >= o.fileLevel && o.file != nil {
 		_, err := o.file.Write(o.buf)
 		if err != nil && !o.fileBroken {
-			o.buf = o.format.appendLine(o.buf[:0], record{level: LevelError, time: r.time,
-				msg: "Cannot write the on-instance log file", fields: []Field{Err(err)}})
+			o.buf = o.format.appendLine(o.buf[:0], record{level: LevelError, time: r.time, msg: "Trouble with the on-instance log file"},
+				[]Field{Err(err)})
 			_, _ = o.driver.Write(o.buf)
 		}
 		o.fileBroken = err != nil
@@ -107,7 +108,7 @@ func (standardLog) Write(line []byte) (int, error) {
 		line = line[:n-1]
 	}
 	if l := LevelWarn; Enabled(l) {
-		current.Load().write(record{level: l, time: now(), msg: string(line), module: "log"})
+		current.Load().write(record{level: l, time: now(), msg: string(line), module: "log"}, nil)
 	}
 	return n, nil
 }

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package logger
+
+import "os"
+
+var dumpSignals []os.Signal
