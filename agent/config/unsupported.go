@@ -1,0 +1,91 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// notSupportedYet lists the settings that are read, but whose feature is not built. Each one that is used is logged once.
+// Building a feature means deleting its lines.
+var notSupportedYet = []pending{
+	// Task networking.
+	{"ECS_ENABLE_TASK_ENI", whenTrue},
+	{"ECS_ENABLE_HIGH_DENSITY_ENI", whenTrue},
+	{"ECS_CNI_PLUGINS_PATH", whenGiven},
+	{"ECS_AWSVPC_BLOCK_IMDS", whenTrue},
+	{"ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", whenGiven},
+	{"OverrideAWSVPCLocalIPv4Address", whenGiven},
+	{"ENIPauseContainerCleanupDelaySeconds", whenGiven},
+	{"PauseContainerImageName", whenGiven},
+	{"PauseContainerTag", whenGiven},
+	{"PauseContainerTarballPath", whenGiven},
+	{"ECS_PAUSE_LABELS", whenGiven},
+	// Task limits and devices.
+	{"ECS_ENABLE_TASK_CPU_MEM_LIMIT", whenTrue},
+	{"ECS_TASK_PIDS_LIMIT", whenGiven},
+	{"ECS_CGROUP_PATH", whenGiven},
+	{"ECS_CGROUP_CPU_PERIOD", whenGiven},
+	{"ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", whenTrue},
+	{"ECS_ENABLE_GPU_SUPPORT", whenTrue},
+	{"ECS_NVIDIA_RUNTIME", whenGiven},
+	{"ECS_ENABLE_INF_SUPPORT", whenTrue},
+	// Volumes and accounts.
+	{"ECS_GMSA_SUPPORTED", whenTrue},
+	{"ECS_FSX_WINDOWS_FILE_SERVER_SUPPORTED", whenTrue},
+	{"ECS_EBSTA_SUPPORTED", whenTrue},
+	{"CSIDriverSocketPath", whenGiven},
+	{"NodeStageTimeout", whenGiven},
+	{"NodeUnstageTimeout", whenGiven},
+	{"ECS_VOLUME_PLUGIN_CAPABILITIES", whenGiven},
+	{"ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", whenTrue},
+	// Metrics and metadata.
+	{"ECS_POLL_METRICS", whenTrue},
+	{"ECS_POLLING_METRICS_WAIT_DURATION", whenGiven},
+	{"ECS_ENABLE_PROMETHEUS_METRICS", whenTrue},
+	{"ECS_ENABLE_CONTAINER_METADATA", whenTrue},
+	{"ECS_ENABLE_FIRELENS_ASYNC", whenGiven},
+	{"IMDSIAMRolesEnabled", whenTrue},
+	// Updates.
+	{"ECS_UPDATES_ENABLED", whenTrue},
+	{"ECS_UPDATE_DOWNLOAD_DIR", whenGiven},
+}
+
+// pending names a setting by its variable, or by its JSON key when it has none, and says which use of it is told.
+type pending struct {
+	name string
+	when use
+}
+
+type use int
+
+const (
+	// whenGiven: any value, from any source.
+	whenGiven use = iota
+	// whenTrue: a switch that is turned on; turning it off asks for nothing.
+	whenTrue
+)
+
+// usedIn reports whether the environment or another source uses the setting s in the way p tells about.
+func (p pending) usedIn(env string, s setting, layers []layer) bool {
+	env = strings.TrimSpace(env)
+	if on, err := strconv.ParseBool(env); env != "" && (p.when == whenGiven || err == nil && on) {
+		return true
+	}
+	for _, values := range layers[1:] {
+		v, ok := values.value(s)
+		if ok && (p.when == whenGiven || v == true || v == Toggle{Enabled: true, Explicit: true}) {
+			return true
+		}
+	}
+	return false
+}
+
+// warnNotSupported tells about every used setting without a feature. layers[0] is the environment.
+func (l *loader) warnNotSupported(layers []layer) {
+	for _, p := range notSupportedYet {
+		s, ok := byName(l.rows, p.name)
+		if ok && p.usedIn(l.get(s.env), s, layers) {
+			l.warnf("not supported yet: %s", p.name)
+		}
+	}
+}
