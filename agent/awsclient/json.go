@@ -26,8 +26,6 @@ type Call struct {
 	// Credentials and UserAgent replace those of the client when set.
 	Credentials CredentialsProvider
 	UserAgent   string
-	// LogRetry decides which failed attempts are logged at debug level; nil means all.
-	LogRetry func(n int) bool
 }
 
 // Call sends c and decodes the answer. Error answers are [*APIError]s.
@@ -48,9 +46,7 @@ func (j *JSONClient) Call(ctx context.Context, c Call) error {
 		userAgent:   c.UserAgent,
 		parseError:  parseJSONError,
 		onRetry: func(n int, err error) {
-			if c.LogRetry == nil || c.LogRetry(n) {
-				logger.Debug("AWS call failed; trying again", logger.F("operation", c.Operation), logger.F("attempt", n), logger.Err(err))
-			}
+			logger.Debug("AWS call failed; trying again", logger.F("operation", c.Operation), logger.F("attempt", n), logger.Err(err))
 		},
 	})
 	if err != nil || c.Out == nil {
