@@ -141,7 +141,7 @@ func TestCut(t *testing.T) {
 		{"a€b", 3, "a"},
 		{"a😀b", 4, "a"},
 		{"a😀b", 5, "a😀"},
-		{"\x80\x80\x80\x80\x80\x80", 5, "\x80"}, // no character starts nearby
+		{"\x80\x80\x80\x80\x80\x80", 5, "\x80\x80"}, // no character starts nearby
 	} {
 		if got := cut(c.in, c.limit); got != c.want {
 			t.Errorf("cut(%q, %d) = %q, want %q", c.in, c.limit, got, c.want)
@@ -151,6 +151,7 @@ func TestCut(t *testing.T) {
 
 func FuzzCut(f *testing.F) {
 	f.Add("héllo", 2)
+	f.Add("0000\x82\x82\x82\x82", 7)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		if limit < 0 || limit > 1<<20 {
 			return

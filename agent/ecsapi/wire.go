@@ -19,7 +19,7 @@ func cut(s string, limit int) string {
 		return s
 	}
 	end := limit
-	for end > 0 && limit-end < utf8.UTFMax && !utf8.RuneStart(s[end]) {
+	for end > 0 && limit-end < utf8.UTFMax-1 && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return s[:end]
