@@ -92,8 +92,11 @@ type ContainerProgress struct {
 	Step Step
 	// RetryStopAt is when a stop that failed while Docker did not answer is tried again.
 	RetryStopAt time.Time
-	// InspectAt is when the container is to be inspected; zero = not wanted.
-	InspectAt time.Time
+	// InspectAt is when the container is to be inspected; zero = not wanted. Inspecting is set while that runs.
+	InspectAt  time.Time
+	Inspecting bool
+	// Restored is set until Docker was asked about a container that a former run of the agent left.
+	Restored bool
 	// EventExitCode is the exit code a die event brought while it still waits for an inspect or another step.
 	EventExitCode *int
 	// Died is set by a die event until it has been dealt with.

@@ -1,0 +1,370 @@
+// Package engine owns the tasks of this container instance: it takes them in, waits for host resources, drives each
+// container through its life, stops tasks in order, recovers them after a restart and cleans up behind them.
+//
+// All rules are in two pure functions. Apply says what a task is after an event; Plan says what may be done now.
+// Each task has one owner goroutine that runs them in a loop; steps run beside it and come back as events:
+//
+//	                 ┌────────── events: ECS, Docker, timers ◄─────────┐
+//	                 ▼                                                 │
+//	mailbox ──► Apply(task, event) ──► checkpoint, report ──► Plan(task) ──► steps
+//
+// Readers get immutable snapshots; they never wait for a task, and a task never waits for them.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// parallelInspects bounds the inspects that run at once over all tasks.
+const parallelInspects = 8
+
+var errEnding = errors.New("the agent is ending")
+
+// Runtime carries out single steps on real containers. Every call has its own deadline, may be repeated, and fails
+// with a *task.Error.
+type Runtime interface {
+	// ResolveManifest finds the digest of the container's image; empty when it needs or has none.
+	ResolveManifest(ctx context.Context, t *task.Task, c *task.Container) (task.Manifest, error)
+	// Pull brings the image to the host.
+	Pull(ctx context.Context, t *task.Task, c *task.Container) (task.PullResult, error)
+	// Create creates the container under its RuntimeName. The id is set whenever one is known, also with an error.
+	Create(ctx context.Context, t *task.Task, c *task.Container) (task.CreateResult, error)
+	// Start starts the container and looks at it once. An error named CannotInspectContainerError means: started, but
+	// the look failed.
+	Start(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error)
+	// Stop stops the container and looks at it. An error that wraps task.ErrGone: there is no such container.
+	Stop(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error)
+	// Inspect looks at the container by id, or by name while there is no id.
+	Inspect(ctx context.Context, c *task.Container) (*task.ContainerState, error)
+	// Remove removes the container; one that is gone already is a success.
+	Remove(ctx context.Context, t *task.Task, c *task.Container) error
+	// Ping asks whether the runtime answers at all.
+	Ping(ctx context.Context) error
+	// List gives the containers that carry the labels of ECS tasks.
+	List(ctx context.Context) ([]task.ContainerState, error)
+	// Events delivers the runtime's events since the given time, in order, until the stream ends. listening is called
+	// once when the stream is open.
+	Events(ctx context.Context, since time.Time, listening func(), deliver func(task.RuntimeEvent)) error
+}
+
+// Resources creates and removes what tasks need beside containers.
+type Resources interface {
+	// Plan says which resources a new task needs. It may set names on the task's volumes.
+	Plan(t *task.Task) ([]task.Resource, error)
+	Create(ctx context.Context, t *task.Task, r *task.Resource) error
+	Remove(ctx context.Context, t *task.Task, r *task.Resource) error
+}
+
+// Store is the checkpoint. Saves are queued and never wait for the disk; Sync waits until all of them are durable.
+type Store interface {
+	SaveTask(t *task.Task)
+	SaveContainer(c *task.Container)
+	DeleteTask(t *task.Task)
+	Sync(ctx context.Context) error
+}
+
+// Sink hears of every change, in order per task. It must not block.
+type Sink interface {
+	ContainerChanged(t *task.Task, c *task.Container)
+	TaskChanged(t *task.Task, reason string)
+}
+
+// Config of an Engine.
+type Config struct {
+	Rules Rules
+	// CleanupJitter is the upper bound of a random addition to Rules.CleanupWait.
+	CleanupJitter time.Duration
+	Host          HostResources
+	Resources     Resources
+	// ContainerName chooses the Docker name of a new container.
+	ContainerName func(*task.Task, *task.Container) string
+	Credentials   *credentials.Store
+}
+
+// Engine runs the tasks. Make one with New, give it what a former run left with Restore, then Run it.
+type Engine struct {
+	config  Config
+	runtime Runtime
+	store   Store
+	sink    Sink
+
+	admission *admission
+	inspects  chan struct{}
+	ready     chan struct{} // closed when restored tasks were compared with the runtime and run
+
+	mu         sync.RWMutex
+	order      []*owner // by acceptance
+	byARN      map[string]*owner
+	byEndpoint map[string]*owner
+	byRuntime  map[string]*owner
+	running    context.Context // set by Run; nil before
+	owners     sync.WaitGroup
+}
+
+// New gives an engine without tasks.
+func New(config Config, runtime Runtime, store Store, sink Sink) *Engine {
+	return &Engine{
+		config: config, runtime: runtime, store: store, sink: sink,
+		admission:  newAdmission(config.Host),
+		inspects:   make(chan struct{}, parallelInspects),
+		ready:      make(chan struct{}),
+		byARN:      map[string]*owner{},
+		byEndpoint: map[string]*owner{},
+		byRuntime:  map[string]*owner{},
+	}
+}
+
+// Ready is closed when the tasks of the former run were found again in the runtime; new tasks are taken from then on.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Run owns every goroutine of the engine and ends when ctx does. Containers are left as they are.
+func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
+	e.running = ctx
+	e.mu.Unlock()
+	err := e.watch(ctx)
+	e.owners.Wait()
+	return err
+}
+
+// ending reports whether the agent is shutting down: results of calls mean nothing any more.
+func (e *Engine) ending() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.running != nil && e.running.Err() != nil
+}
+
+// Accept takes tasks in, in the given order. A new one is prepared, saved (durably, when Accept returns) and started; of a
+// known one only the desired status is looked at. A task that cannot be prepared is reported STOPPED with the reason and
+// counts as accepted. The error says that the tasks could not be saved: ECS has to send them again.
+func (e *Engine) Accept(ctx context.Context, tasks ...*task.Task) error {
+	var fresh []*task.Task
+	for _, t := range tasks {
+		if known, err := e.raise(ctx, t.ARN, t.Desired); err != nil {
+			return err
+		} else if known {
+			continue
+		}
+		t = e.takeIn(t.Clone())
+		e.store.SaveTask(t)
+		for _, c := range t.Containers {
+			e.store.SaveContainer(c)
+		}
+		fresh = append(fresh, t)
+	}
+	if err := e.store.Sync(ctx); err != nil {
+		for _, t := range fresh {
+			e.store.DeleteTask(t)
+		}
+		return fmt.Errorf("save accepted tasks: %w", err)
+	}
+	for _, t := range fresh {
+		e.adopt(t)
+	}
+	return nil
+}
+
+// takeIn makes a new task ready, or ends it at once with the reason why it cannot run.
+func (e *Engine) takeIn(t *task.Task) *task.Task {
+	if t.Desired.Terminal() {
+		return e.planned(t) // only to be reported
+	}
+	err := e.prepare(t, time.Now())
+	if err != nil {
+		err = fmt.Errorf("resource cannot be initialized for task %s: %w", t.ARN, err)
+	} else {
+		t = e.planned(t)
+		err = checkOrder(t)
+	}
+	if err != nil {
+		t.Desired, t.TerminalReason = task.Stopped, err.Error()
+		t.Known, t.KnownTime = task.Stopped, time.Now()
+		logger.Error("Task refused", logger.F("taskARN", t.ARN), logger.F("reason", t.TerminalReason))
+	}
+	return t
+}
+
+// planned gives the task with every desired status derived.
+func (e *Engine) planned(t *task.Task) *task.Task {
+	w := newWork(t, time.Now(), e.config.Rules)
+	w.deriveDesired()
+	return w.t
+}
+
+// raise gives a known task a new desired status and waits until its owner has taken note; false when the task is not
+// known.
+func (e *Engine) raise(ctx context.Context, arn string, desired task.Status) (known bool, err error) {
+	o, known := e.owner(arn)
+	if !known {
+		return false, nil
+	}
+	taken := make(chan struct{})
+	o.box.put(receipted{Event: DesiredChanged{desired}, taken: taken})
+	select {
+	case <-taken:
+		return true, nil
+	case <-o.over:
+		if e.ending() {
+			return true, errEnding
+		}
+		return true, nil // cleaned up just now
+	case <-ctx.Done():
+		return true, ctx.Err()
+	}
+}
+
+// Refuse reports a task STOPPED that cannot even be read. Nothing happens if the ARN is known.
+func (e *Engine) Refuse(ctx context.Context, arn, reason string) {
+	if _, known := e.owner(arn); known {
+		return
+	}
+	logger.Error("Task refused", logger.F("taskARN", arn), logger.F("reason", reason))
+	now := time.Now()
+	e.adopt(&task.Task{ARN: arn, Desired: task.Stopped, Known: task.Stopped, KnownTime: now, AcceptedAt: now, TerminalReason: reason})
+}
+
+// Stop stops a task that ECS has verified should be; false when it is not known.
+func (e *Engine) Stop(arn string) bool {
+	o, known := e.owner(arn)
+	if known {
+		o.box.put(DesiredChanged{task.Stopped})
+	}
+	return known
+}
+
+// SetCredentials notes the id of a role's new credentials; false when the task is not known.
+func (e *Engine) SetCredentials(arn string, role credentials.RoleType, id string) bool {
+	o, known := e.owner(arn)
+	if !known {
+		return false
+	}
+	if role == credentials.Execution {
+		o.box.put(CredentialsSet{Execution: id})
+	} else {
+		o.box.put(CredentialsSet{Application: id})
+	}
+	return true
+}
+
+// Acknowledge notes what ECS has accepted of a task's states.
+func (e *Engine) Acknowledge(arn string, sent task.Status, containers map[string]task.ContainerStatus) {
+	if o, known := e.owner(arn); known {
+		o.box.put(Acknowledged{Task: sent, Containers: containers})
+	}
+}
+
+// adopt gives a task its owner and starts it, unless the engine does not run yet.
+func (e *Engine) adopt(t *task.Task) {
+	if e.config.CleanupJitter > 0 {
+		t.Engine.CleanupJitter = rand.N(e.config.CleanupJitter)
+	}
+	o := newOwner(e, t)
+	e.mu.Lock()
+	if _, known := e.byARN[t.ARN]; known {
+		e.mu.Unlock()
+		return
+	}
+	e.order = append(e.order, o)
+	e.byARN[t.ARN] = o
+	e.index(o, t)
+	ctx := e.running
+	e.mu.Unlock()
+	if ctx != nil {
+		e.launch(ctx, o)
+	}
+}
+
+// launch starts the owner's goroutine, once.
+func (e *Engine) launch(ctx context.Context, o *owner) {
+	e.mu.Lock()
+	launched := o.launched
+	o.launched = true
+	e.mu.Unlock()
+	if launched {
+		return
+	}
+	e.admit(o)
+	e.owners.Add(1)
+	go func() {
+		defer e.owners.Done()
+		o.run(ctx)
+	}()
+}
+
+// admit asks for the task's share of the host.
+func (e *Engine) admit(o *owner) {
+	t := o.snap.Load()
+	if t.Known.Terminal() || t.Desired.Terminal() || t.Internal || strings.EqualFold(t.LaunchType, "FARGATE") {
+		o.box.put(Admitted{})
+		return
+	}
+	if underWay(t) {
+		e.admission.account(t)
+		o.box.put(Admitted{})
+		return
+	}
+	told := ""
+	e.admission.request(t, waiter{
+		grant: func() { o.box.put(Admitted{}) },
+		refuse: func(reason string) {
+			logger.Error("Error consuming resources due to invalid task config", logger.F("taskARN", t.ARN), logger.F("reason", reason))
+			o.box.put(Ended{reason})
+		},
+		tell: func(reason string, never bool) {
+			if reason == told {
+				return
+			}
+			told = reason
+			if never {
+				logger.Warn("Task can never fit this container instance; it waits until it is stopped", logger.F("taskARN", t.ARN), logger.F("missing", reason))
+			} else {
+				logger.Info("Task waits for host resources", logger.F("taskARN", t.ARN), logger.F("missing", reason))
+			}
+			o.box.put(Queued{reason})
+		},
+	})
+}
+
+// underWay reports whether the task had its share of the host already before the agent was restarted.
+func underWay(t *task.Task) bool {
+	return slices.ContainsFunc(t.Containers, func(c *task.Container) bool {
+		return c.Known > task.ContainerNone && c.Known < task.ContainerStopped
+	})
+}
+
+// released gives back what a task that has stopped held.
+func (e *Engine) released(t *task.Task) {
+	e.admission.release(t.ARN)
+	if t.CredentialsID != "" {
+		e.config.Credentials.Remove(t.CredentialsID)
+	}
+}
+
+// forget drops a task that has been cleaned up.
+func (e *Engine) forget(o *owner) {
+	t := o.snap.Load()
+	e.store.DeleteTask(t)
+	if t.ExecutionCredentialsID != "" {
+		e.config.Credentials.Remove(t.ExecutionCredentialsID)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.byARN, t.ARN)
+	for _, c := range t.Containers {
+		delete(e.byEndpoint, c.EndpointID)
+		delete(e.byRuntime, c.RuntimeID)
+	}
+	e.order = slices.DeleteFunc(e.order, func(other *owner) bool { return other == o })
+	logger.Info("Task cleaned up", logger.F("taskARN", t.ARN))
+}

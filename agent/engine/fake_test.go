@@ -1,0 +1,569 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// fakeDocker is a container runtime in memory. Calls take (virtual) time, may fail, and may take effect although their
+// caller is gone, as with a real daemon.
+type fakeDocker struct {
+	mu         sync.Mutex
+	rng        *rand.Rand
+	containers map[string]*fakeContainer // by id
+	watchers   map[chan task.RuntimeEvent]struct{}
+	down       bool // every call fails, streams end
+	calls      map[string]int
+	failRate   float64
+	lifetimes  map[string]lifetime // by container name; default: runs until stopped
+	violations []string
+}
+
+type lifetime struct {
+	runs time.Duration
+	code int
+}
+
+type fakeContainer struct {
+	id, name, arn, cname string
+	status               task.ContainerStatus
+	code                 int
+	starts               int
+	createdAt            time.Time
+	startedAt            time.Time
+	finishedAt           time.Time
+	run                  int // guards timers of former runs
+}
+
+func newFakeDocker(seed uint64) *fakeDocker {
+	return &fakeDocker{rng: rand.New(rand.NewPCG(seed, 1)), containers: map[string]*fakeContainer{}, watchers: map[chan task.RuntimeEvent]struct{}{},
+		calls: map[string]int{}, lifetimes: map[string]lifetime{}}
+}
+
+var errDown = errors.New("Cannot connect to the Docker daemon at unix:///fake. Is the docker daemon running?")
+
+// call waits as long as the daemon takes, decides whether it fails, and runs effect under the lock. When the caller is
+// gone meanwhile the effect may happen all the same.
+func (d *fakeDocker) call(ctx context.Context, kind, errName string, effect func() error) error {
+	d.mu.Lock()
+	d.calls[kind]++
+	wait := time.Duration(d.rng.IntN(20)) * time.Millisecond
+	fails := d.rng.Float64() < d.failRate && kind != "stop" // the real one tries five times
+	orphaned := d.rng.IntN(2) == 0
+	d.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		if orphaned {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if !d.down {
+				_ = effect()
+			}
+		}
+		return task.NewError(errName, ctx.Err())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.down:
+		return task.NewError(errName, errDown)
+	case fails:
+		return task.NewError(errName, errors.New("Error response from daemon: out of luck"))
+	}
+	if err := effect(); err != nil {
+		return task.NewError(errName, err)
+	}
+	return nil
+}
+
+func (d *fakeDocker) ResolveManifest(ctx context.Context, _ *task.Task, _ *task.Container) (m task.Manifest, err error) {
+	err = d.call(ctx, "manifest", task.ErrCannotPullImageManifest, func() error { m.Digest = "sha256:1"; return nil })
+	return m, err
+}
+
+func (d *fakeDocker) Pull(ctx context.Context, _ *task.Task, _ *task.Container) (task.PullResult, error) {
+	began := time.Now()
+	err := d.call(ctx, "pull", task.ErrCannotPullContainer, func() error { return nil })
+	return task.PullResult{ImageID: "sha256:2", StartedAt: began, FinishedAt: time.Now()}, err
+}
+
+func (d *fakeDocker) Create(ctx context.Context, t *task.Task, c *task.Container) (res task.CreateResult, err error) {
+	err = d.call(ctx, "create", task.ErrCannotCreateContainer, func() error {
+		for _, f := range d.containers {
+			if f.name == c.RuntimeName {
+				res.RuntimeID = f.id // adopted
+				return nil
+			}
+		}
+		id := fmt.Sprintf("id%06d", len(d.containers)+1+d.rng.IntN(1)*0) + c.RuntimeName
+		d.containers[id] = &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now()}
+		d.checkTwins(t.ARN, c.Name)
+		res.RuntimeID = id
+		d.emit(id, task.ActionCreate, nil)
+		return nil
+	})
+	return res, err
+}
+
+// checkTwins notes a second container for the same place in a task.
+func (d *fakeDocker) checkTwins(arn, name string) {
+	twins := 0
+	for _, f := range d.containers {
+		if f.arn == arn && f.cname == name {
+			twins++
+		}
+	}
+	if twins > 1 {
+		d.violations = append(d.violations, fmt.Sprintf("%d containers for %s of %s", twins, name, arn))
+	}
+}
+
+func (d *fakeDocker) Start(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
+	err := d.call(ctx, "start", task.ErrCannotStartContainer, func() error {
+		f, has := d.containers[c.RuntimeID]
+		if !has {
+			return fmt.Errorf("Error response from daemon: %w", task.ErrGone)
+		}
+		if f.status != task.ContainerRunning {
+			d.startLocked(f)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.Inspect(ctx, c)
+}
+
+func (d *fakeDocker) startLocked(f *fakeContainer) {
+	f.status, f.startedAt, f.finishedAt = task.ContainerRunning, time.Now(), time.Time{}
+	f.starts++
+	f.run++
+	run := f.run
+	d.emit(f.id, task.ActionStart, nil)
+	if life, has := d.lifetimes[f.cname]; has {
+		time.AfterFunc(life.runs, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if f.run == run && f.status == task.ContainerRunning {
+				d.exitLocked(f, life.code)
+			}
+		})
+	}
+}
+
+func (d *fakeDocker) exitLocked(f *fakeContainer, code int) {
+	f.status, f.code, f.finishedAt = task.ContainerStopped, code, time.Now()
+	d.emit(f.id, task.ActionDie, &code)
+}
+
+func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
+	gone := false
+	err := d.call(ctx, "stop", task.ErrCannotStopContainer, func() error {
+		f, has := d.containers[c.RuntimeID]
+		if !has {
+			gone = true
+			return nil
+		}
+		if f.status == task.ContainerRunning {
+			d.exitLocked(f, 143)
+			d.emit(f.id, task.ActionStop, nil)
+		}
+		return nil
+	})
+	if gone {
+		return nil, task.NewError(task.ErrNoSuchContainer, task.ErrGone)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.Inspect(ctx, c)
+}
+
+func (d *fakeDocker) Inspect(ctx context.Context, c *task.Container) (state *task.ContainerState, err error) {
+	err = d.call(ctx, "inspect", task.ErrCannotInspectContainer, func() error {
+		for _, f := range d.containers {
+			if f.id == c.RuntimeID || c.RuntimeID == "" && f.name == c.RuntimeName {
+				state = f.state()
+				return nil
+			}
+		}
+		return task.ErrGone
+	})
+	return state, err
+}
+
+func (f *fakeContainer) state() *task.ContainerState {
+	s := &task.ContainerState{RuntimeID: f.id, Name: f.name, Status: f.status, CreatedAt: f.createdAt, StartedAt: f.startedAt, FinishedAt: f.finishedAt,
+		Labels: map[string]string{task.LabelTaskARN: f.arn, task.LabelContainerName: f.cname}}
+	if f.status == task.ContainerStopped {
+		code := f.code
+		s.ExitCode = &code
+	}
+	return s
+}
+
+func (d *fakeDocker) Remove(ctx context.Context, _ *task.Task, c *task.Container) error {
+	return d.call(ctx, "remove", task.ErrCannotRemoveContainer, func() error {
+		for id, f := range d.containers {
+			if f.id != c.RuntimeID && f.name != c.RuntimeName {
+				continue
+			}
+			if f.status == task.ContainerRunning {
+				d.violations = append(d.violations, "removed while running: "+f.name)
+			}
+			delete(d.containers, id)
+			d.emitFor(f, task.ActionDestroy, nil)
+		}
+		return nil
+	})
+}
+
+func (d *fakeDocker) Ping(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.down {
+		return errDown
+	}
+	return ctx.Err()
+}
+
+func (d *fakeDocker) List(ctx context.Context) (all []task.ContainerState, err error) {
+	err = d.call(ctx, "list", task.ErrCannotListContainers, func() error {
+		for _, f := range d.containers {
+			s := f.state()
+			s.Partial, s.ExitCode = true, nil
+			all = append(all, *s)
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (d *fakeDocker) Events(ctx context.Context, _ time.Time, listening func(), deliver func(task.RuntimeEvent)) error {
+	d.mu.Lock()
+	if d.down {
+		d.mu.Unlock()
+		return errDown
+	}
+	stream := make(chan task.RuntimeEvent, 1000)
+	d.watchers[stream] = struct{}{}
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.watchers, stream)
+		d.mu.Unlock()
+	}()
+	listening()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case ev, open := <-stream:
+			if !open {
+				return errors.New("unexpected EOF")
+			}
+			deliver(ev)
+		}
+	}
+}
+
+func (d *fakeDocker) emit(id string, action task.RuntimeAction, code *int) {
+	d.emitFor(d.containers[id], action, code)
+}
+
+func (d *fakeDocker) emitFor(f *fakeContainer, action task.RuntimeAction, code *int) {
+	for w := range d.watchers {
+		w <- task.RuntimeEvent{Action: action, RuntimeID: f.id, TaskARN: f.arn, Container: f.cname, ExitCode: code, Time: time.Now()}
+	}
+}
+
+// setDown takes the daemon away; containers go with it unless they are kept alive. Coming back, streams are new.
+func (d *fakeDocker) setDown(down, killContainers bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = down
+	if !down {
+		return
+	}
+	for w := range d.watchers {
+		close(w)
+		delete(d.watchers, w)
+	}
+	if killContainers {
+		for _, f := range d.containers {
+			if f.status == task.ContainerRunning {
+				d.exitLocked(f, 137)
+			}
+		}
+	}
+}
+
+// kill ends or removes a running container behind the agent's back.
+func (d *fakeDocker) kill(remove bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var running []*fakeContainer
+	for _, f := range d.containers {
+		if f.status == task.ContainerRunning {
+			running = append(running, f)
+		}
+	}
+	if len(running) == 0 || d.down {
+		return
+	}
+	slices.SortFunc(running, func(a, b *fakeContainer) int { return a.createdAt.Compare(b.createdAt)*2 + compare(a.name, b.name) })
+	f := running[d.rng.IntN(len(running))]
+	d.exitLocked(f, 137)
+	if remove {
+		delete(d.containers, f.id)
+		d.emitFor(f, task.ActionDestroy, nil)
+	}
+}
+
+func compare(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// fakeStore keeps records as JSON; what was not synced or committed is lost in a crash.
+type fakeStore struct {
+	mu      sync.Mutex
+	durable map[string][]byte
+	pending map[string][]byte // nil value: delete
+}
+
+type containerRecord struct {
+	DockerName string
+	ARN        string
+	Container  *task.Container
+}
+
+func newFakeStore() *fakeStore {
+	return &fakeStore{durable: map[string][]byte{}, pending: map[string][]byte{}}
+}
+
+func (s *fakeStore) put(key string, value any) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending[key] = data
+}
+
+func (s *fakeStore) SaveTask(t *task.Task) { s.put("t/"+t.ARN, t) }
+func (s *fakeStore) SaveContainer(c *task.Container) {
+	s.put("c/"+c.TaskARN+"/"+c.Name, containerRecord{c.RuntimeName, c.TaskARN, c})
+}
+func (s *fakeStore) DeleteTask(t *task.Task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending["t/"+t.ARN] = nil
+	for _, c := range t.Containers {
+		s.pending["c/"+t.ARN+"/"+c.Name] = nil
+	}
+}
+
+func (s *fakeStore) Sync(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, data := range s.pending {
+		if data == nil {
+			delete(s.durable, key)
+		} else {
+			s.durable[key] = data
+		}
+	}
+	clear(s.pending)
+	return nil
+}
+
+// crash drops what never reached the disk.
+func (s *fakeStore) crash() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.pending)
+}
+
+func (s *fakeStore) load() []*task.Task {
+	var tasks []*task.Task
+	byARN := map[string]*task.Task{}
+	for key, data := range s.durable {
+		if key[0] == 't' {
+			t := &task.Task{}
+			if err := json.Unmarshal(data, t); err != nil {
+				panic(err)
+			}
+			tasks = append(tasks, t)
+			byARN[t.ARN] = t
+		}
+	}
+	for key, data := range s.durable {
+		if key[0] == 'c' {
+			var r containerRecord
+			if err := json.Unmarshal(data, &r); err != nil {
+				panic(err)
+			}
+			if t, has := byARN[r.ARN]; has {
+				r.Container.RuntimeName = r.DockerName
+				t.Containers[t.Index(r.Container.Name)] = r.Container
+			}
+		}
+	}
+	return tasks
+}
+
+// fakeECS hears the reports and acknowledges them, as agent/report and the service do.
+type fakeECS struct {
+	mu         sync.Mutex
+	engine     *Engine
+	tasks      map[string]task.Status
+	containers map[string]task.ContainerStatus
+	reasons    map[string]string
+	exits      map[string]*int
+	log        []string
+	violations []string
+	docker     *fakeDocker
+	// dead is set while no agent runs: what a dying one still says is not heard.
+	dead bool
+}
+
+func newFakeECS(d *fakeDocker) *fakeECS {
+	return &fakeECS{tasks: map[string]task.Status{}, containers: map[string]task.ContainerStatus{}, reasons: map[string]string{}, exits: map[string]*int{}, docker: d}
+}
+
+func (s *fakeECS) ContainerChanged(t *task.Task, c *task.Container) {
+	if c.Known != c.Steady() && c.Known != task.ContainerStopped {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return
+	}
+	key := t.ARN + "/" + c.Name
+	if c.Known < s.containers[key] {
+		s.violations = append(s.violations, fmt.Sprintf("container %s went back from %s to %s", key, s.containers[key], c.Known))
+	}
+	s.log = append(s.log, fmt.Sprintf("%s %s", key, c.Known))
+	s.containers[key] = max(s.containers[key], c.Known)
+	if c.Known == task.ContainerStopped {
+		s.exits[key] = c.ExitCode
+		if c.Failure != nil {
+			s.reasons[key] = c.Failure.Reason()
+		}
+	}
+	s.acknowledge(t.ARN, task.None, c.Name, c.Known)
+}
+
+func (s *fakeECS) TaskChanged(t *task.Task, reason string) {
+	if t.Known != task.Running && t.Known != task.Stopped {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return
+	}
+	if t.Known < s.tasks[t.ARN] {
+		s.violations = append(s.violations, fmt.Sprintf("task %s went back from %s to %s", t.ARN, s.tasks[t.ARN], t.Known))
+	}
+	s.log = append(s.log, fmt.Sprintf("%s %s %s", t.ARN, t.Known, reason))
+	s.tasks[t.ARN] = max(s.tasks[t.ARN], t.Known)
+	if reason != "" {
+		s.reasons[t.ARN] = reason
+	}
+	s.acknowledge(t.ARN, t.Known, "", 0)
+}
+
+func (s *fakeECS) acknowledge(arn string, known task.Status, container string, status task.ContainerStatus) {
+	sent := map[string]task.ContainerStatus{}
+	if container != "" {
+		sent[container] = status
+	}
+	s.engine.Acknowledge(arn, known, sent)
+}
+
+// noResources is for tasks that need nothing but containers.
+type noResources struct{}
+
+func (noResources) Plan(*task.Task) ([]task.Resource, error)                 { return nil, nil }
+func (noResources) Create(context.Context, *task.Task, *task.Resource) error { return nil }
+func (noResources) Remove(context.Context, *task.Task, *task.Resource) error { return nil }
+
+// rig is an engine on fakes, with a way to crash it.
+type rig struct {
+	docker *fakeDocker
+	store  *fakeStore
+	ecs    *fakeECS
+	config Config
+
+	engine *Engine
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newRig(seed uint64) *rig {
+	d := newFakeDocker(seed)
+	r := &rig{docker: d, store: newFakeStore(), ecs: newFakeECS(d)}
+	r.config = Config{
+		Rules:         Rules{CleanupWait: time.Hour},
+		Host:          HostResources{CPU: 1 << 20, Memory: 1 << 20},
+		Resources:     noResources{},
+		ContainerName: func(t *task.Task, c *task.Container) string { return "ecs-" + t.ID() + "-" + c.Name },
+	}
+	return r
+}
+
+// boot starts the engine on what the store holds.
+func (r *rig) boot() {
+	r.config.Credentials = &credentials.Store{}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.done = cancel, make(chan struct{})
+	e := New(r.config, r.docker, r.store, r.ecs)
+	r.engine = e
+	r.ecs.mu.Lock()
+	r.ecs.engine, r.ecs.dead = e, false
+	r.ecs.mu.Unlock()
+	e.Restore(r.store.load())
+	go func() {
+		defer close(r.done)
+		_ = e.Run(ctx)
+	}()
+	go func() { // the background writer
+		for sleep(ctx, 5*time.Millisecond) {
+			_ = r.store.Sync(ctx)
+		}
+	}()
+}
+
+// crash ends the engine at once; what was not on disk is lost.
+func (r *rig) crash() {
+	r.ecs.mu.Lock()
+	r.ecs.dead = true
+	r.ecs.mu.Unlock()
+	r.store.crash()
+	frozen := r.store
+	r.store = newFakeStore() // late saves of the dying engine reach nothing
+	for k, v := range frozen.durable {
+		r.store.durable[k] = v
+	}
+	r.cancel()
+	<-r.done
+}

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// vanishedText is the message of ContainerVanishedError.
+const vanishedText = "No container matching saved ID found"
+
+// RuntimeNews is an event of the container runtime about one of the task's containers.
+type RuntimeNews struct {
+	Container string
+	Event     task.RuntimeEvent
+}
+
+func (e RuntimeNews) apply(w *work) {
+	i := w.t.Index(e.Container)
+	if i < 0 {
+		return
+	}
+	c := w.t.Containers[i]
+	if c.RuntimeID != "" && e.Event.RuntimeID != c.RuntimeID {
+		return // a namesake
+	}
+	switch e.Event.Action {
+	case task.ActionCreate:
+		if c.RuntimeID == "" {
+			w.edit(i).RuntimeID = e.Event.RuntimeID
+		}
+	case task.ActionStart:
+		if c.Engine.Step != task.StepStart && c.Engine.Step != task.StepRestart {
+			w.progress(i).Engine.InspectAt = w.now
+		}
+	case task.ActionDie, task.ActionStop:
+		w.died(i, e.Event.ExitCode)
+	case task.ActionRestart:
+		w.progress(i).Engine.InspectAt = w.now
+	case task.ActionHealth:
+		if c.DockerHealthChecked() && c.Known < task.ContainerStopped {
+			w.progress(i).Engine.InspectAt = w.now
+		}
+	case task.ActionDestroy:
+		if !c.Engine.Died && c.Engine.Step == task.StepNone {
+			w.vanished(i)
+		}
+	}
+}
+
+// died notes that the container's process ended. Whoever has a call under way that ends with a look at the container
+// deals with it; otherwise the container is inspected now.
+func (w *work) died(i int, exitCode *int) {
+	c := w.t.Containers[i]
+	if c.Known == task.ContainerStopped || c.Engine.Died && exitCode == nil {
+		return
+	}
+	c = w.progress(i)
+	if exitCode != nil {
+		c.Engine.EventExitCode = exitCode
+	}
+	switch c.Engine.Step {
+	case task.StepStop:
+	case task.StepStart, task.StepRestart, task.StepCreate:
+		c.Engine.Died = true
+	default:
+		if !c.Engine.Died {
+			c.Engine.Died = true
+			c.Engine.InspectAt = w.now
+		}
+	}
+}
+
+// Inspected is the answer to an inspect.
+type Inspected struct {
+	Container string
+	State     *task.ContainerState
+	Err       error
+}
+
+func (e Inspected) apply(w *work) {
+	i := w.t.Index(e.Container)
+	if i < 0 {
+		return
+	}
+	c := w.progress(i)
+	c.Engine.Inspecting = false
+	switch {
+	case e.Err == nil:
+		w.observe(i, e.State)
+	case c.Known == task.ContainerStopped:
+		c.Engine.Restored = false
+	case c.Engine.Died:
+		// It is dead whatever kept the inspect from telling more.
+		w.exited(i, nil)
+	case errors.Is(e.Err, task.ErrGone):
+		w.vanished(i)
+	default:
+		c.Engine.InspectAt = w.now.Add(inspectRetry)
+	}
+}
+
+// Listed is what a list of all containers says about this task's: by container name, nil for those not in it.
+type Listed struct {
+	Containers map[string]*task.ContainerState
+	// Restored is set for the list made when the agent starts: every container is looked at once.
+	Restored bool
+}
+
+func (e Listed) apply(w *work) {
+	for i, c := range w.t.Containers {
+		found := e.Containers[c.Name]
+		if c.RuntimeID == "" && found == nil {
+			continue // never created
+		}
+		if found != nil && c.RuntimeID == "" {
+			// Created, but the agent was gone before the answer came.
+			w.edit(i).RuntimeID = found.RuntimeID
+			if w.t.Containers[i].Desired < task.ContainerStopped {
+				w.advance(i, task.ContainerCreated)
+			}
+		}
+		c = w.progress(i)
+		c.Engine.Restored = e.Restored
+		switch {
+		case c.Known == task.ContainerStopped:
+			// Looked at only if it runs again.
+			if found != nil && found.Status == task.ContainerRunning {
+				c.Engine.InspectAt = w.now
+			}
+		case found == nil, e.Restored, found.Status != c.Known:
+			// A list may be older than what is known by now: only an inspect decides.
+			c.Engine.InspectAt = w.now
+		}
+		if !c.Engine.RetryStopAt.IsZero() {
+			c.Engine.RetryStopAt = w.now
+		}
+	}
+}
+
+// observe takes over what an inspect found.
+func (w *work) observe(i int, s *task.ContainerState) {
+	c := w.t.Containers[i]
+	if c.RuntimeID != s.RuntimeID || !c.StartedAt.Equal(s.StartedAt) && c.StartedAt.IsZero() || len(c.Bindings) == 0 && len(s.Bindings) > 0 {
+		c = w.edit(i)
+	} else {
+		c = w.progress(i)
+	}
+	c.Observe(s)
+	switch s.Status {
+	case task.ContainerRunning:
+		c.Engine.Died, c.Engine.EventExitCode, c.Engine.Restored = false, nil, false
+		switch {
+		case c.Known == task.ContainerStopped:
+			if !w.t.Engine.CameBackStopped && c.Engine.Step == task.StepNone {
+				c.Engine.CameBack = true
+			}
+		case c.Engine.Step == task.StepNone:
+			w.advance(i, task.ContainerRunning)
+		}
+	case task.ContainerStopped:
+		if c.Known < task.ContainerStopped && c.Engine.Step == task.StepNone {
+			w.exited(i, s)
+		}
+	default:
+		c.Engine.Restored = false
+	}
+}
+
+// exited ends a container whose process has ended; s is nil when the runtime could not tell more. A restart policy may
+// bring it back.
+func (w *work) exited(i int, s *task.ContainerState) {
+	c := w.edit(i)
+	if s == nil || s.ExitCode == nil {
+		if c.Engine.EventExitCode != nil {
+			c.ExitCode = c.Engine.EventExitCode
+		}
+	}
+	restored := c.Engine.Restored
+	c.Engine.Died, c.Engine.EventExitCode, c.Engine.Restored = false, nil, false
+	if restart, _ := mayRestart(c, w.now); restart && !restored {
+		c.Engine.Restart = true
+		return
+	}
+	if s != nil && s.Failure != nil {
+		w.fail(i, s.Failure)
+	}
+	w.advance(i, task.ContainerStopped)
+}
+
+// vanished ends a container that is not in the runtime any more.
+func (w *work) vanished(i int) {
+	c := w.progress(i)
+	c.Engine.Restored = false
+	if c.Known == task.ContainerStopped {
+		return
+	}
+	w.fail(i, &task.Error{Name: task.ErrContainerVanished, Message: vanishedText})
+	w.advance(i, task.ContainerStopped)
+}

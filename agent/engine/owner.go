@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// syncTimeout bounds the wait for a slow disk before a STOPPED is reported all the same.
+const syncTimeout = 10 * time.Second
+
+// owner is the one goroutine that changes a task. Everything else posts events to it and reads its snapshot.
+type owner struct {
+	engine *Engine
+	box    *mailbox
+	snap   atomic.Pointer[task.Task]
+
+	over chan struct{} // closed when the task is over or the agent ends
+	// launched is set once the goroutine runs; guarded by the engine's lock.
+	launched bool
+
+	// pulls are the ways to give up image work in flight, by container name; of the owner's goroutine alone.
+	pulls map[string]context.CancelFunc
+	steps sync.WaitGroup
+}
+
+func newOwner(e *Engine, t *task.Task) *owner {
+	o := &owner{engine: e, box: newMailbox(), over: make(chan struct{}), pulls: map[string]context.CancelFunc{}}
+	o.snap.Store(t)
+	return o
+}
+
+// run is the life of a task: from its acceptance (or the agent's start) to the end of its cleanup.
+func (o *owner) run(ctx context.Context) {
+	defer o.steps.Wait()
+	defer close(o.over)
+	o.announce()
+	for {
+		now := time.Now()
+		t := o.snap.Load()
+		steps, wake := Plan(t, now, o.engine.config.Rules)
+		if len(steps) > 0 {
+			o.take(Apply(t, Started{steps}, now, o.engine.config.Rules))
+			for _, s := range steps {
+				o.start(ctx, s)
+			}
+			continue
+		}
+		ev, ok := o.box.next(ctx, wake)
+		if !ok {
+			return
+		}
+		receipt, _ := ev.(receipted)
+		if receipt.Event != nil {
+			ev = receipt.Event
+		}
+		o.take(Apply(t, ev, time.Now(), o.engine.config.Rules))
+		if receipt.taken != nil {
+			close(receipt.taken)
+		}
+		o.abandonPulls()
+		if o.snap.Load().Engine.Cleaned {
+			o.engine.forget(o)
+			return
+		}
+	}
+}
+
+// receipted is an event whose sender waits until it was taken note of.
+type receipted struct {
+	Event
+	taken chan struct{}
+}
+
+// announce reports where the task and its containers are; what ECS knows already is filtered by the sink.
+func (o *owner) announce() {
+	t := o.snap.Load()
+	for _, c := range t.Containers {
+		o.engine.sink.ContainerChanged(t, c)
+	}
+	reason := ""
+	if t.Known.Terminal() {
+		reason = t.TerminalReason
+	}
+	o.engine.sink.TaskChanged(t, reason)
+}
+
+// take makes the outcome of an event the present: readers see it, the disk gets it, ECS hears of it.
+func (o *owner) take(out Outcome) {
+	before := o.snap.Load()
+	o.snap.Store(out.Task)
+	o.engine.reindex(o, before, out.Task)
+	if out.SaveTask {
+		o.engine.store.SaveTask(out.Task)
+	}
+	for i := range out.SaveContainers {
+		o.engine.store.SaveContainer(out.Task.Containers[i])
+	}
+	o.secure(out.Changes)
+	for _, change := range out.Changes {
+		logChange(change)
+		if change.Container != nil {
+			o.engine.sink.ContainerChanged(change.Task, change.Container)
+			continue
+		}
+		if change.Task.Known.Terminal() {
+			o.engine.released(change.Task)
+		}
+		o.engine.sink.TaskChanged(change.Task, change.Reason)
+	}
+}
+
+// secure waits until a STOPPED is on disk before ECS hears of it: what never ran, or failed to start, could otherwise be
+// started after a crash although ECS counts it as over. Everything else is found out again from the runtime.
+func (o *owner) secure(changes []Change) {
+	for _, change := range changes {
+		if c := change.Container; c != nil && c.Known.Terminal() || c == nil && change.Task.Known.Terminal() {
+			ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
+			defer cancel()
+			if err := o.engine.store.Sync(ctx); err != nil {
+				logger.Error("Cannot save the end of a container before reporting it", logger.F("taskARN", change.Task.ARN), logger.Err(err))
+			}
+			return
+		}
+	}
+}
+
+// start runs a step on a goroutine of its own; its result comes back as an event.
+func (o *owner) start(ctx context.Context, s Step) {
+	t := o.snap.Load()
+	if s.Kind == RunContainer && (s.Step == task.StepResolveManifest || s.Step == task.StepPull) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		o.pulls[s.Container] = cancel
+	}
+	o.steps.Add(1)
+	go func() {
+		defer o.steps.Done()
+		if ev := o.engine.perform(ctx, t, s); ev != nil {
+			o.box.put(ev)
+		}
+	}()
+}
+
+// abandonPulls gives up image work for containers that have stopped, and forgets work that has ended.
+func (o *owner) abandonPulls() {
+	if len(o.pulls) == 0 {
+		return
+	}
+	for _, c := range o.snap.Load().Containers {
+		cancel, has := o.pulls[c.Name]
+		if has && (c.Known == task.ContainerStopped || c.Engine.Step != task.StepResolveManifest && c.Engine.Step != task.StepPull) {
+			cancel()
+			delete(o.pulls, c.Name)
+		}
+	}
+}
+
+// logChange tells the story of a task, one line per change.
+func logChange(change Change) {
+	t, c := change.Task, change.Container
+	if c == nil {
+		fields := []logger.Field{logger.F("taskARN", t.ARN), logger.F("knownStatus", t.Known.String()), logger.F("desiredStatus", t.Desired.String())}
+		if change.Reason != "" {
+			fields = append(fields, logger.F("reason", change.Reason))
+		}
+		logger.Info("Task changed status", fields...)
+		return
+	}
+	fields := []logger.Field{logger.F("taskARN", t.ARN), logger.F("containerName", c.Name), logger.F("runtimeID", c.RuntimeID),
+		logger.F("knownStatus", c.Known.String()), logger.F("desiredStatus", c.Desired.String())}
+	if c.Known.Terminal() && c.ExitCode != nil {
+		fields = append(fields, logger.F("exitCode", *c.ExitCode))
+	}
+	if c.Failure != nil {
+		logger.Warn("Container changed status", append(fields, logger.F("reason", c.Failure.Reason()))...)
+		return
+	}
+	logger.Info("Container changed status", fields...)
+}
+
+// perform does one step and returns the event that tells its result; nil when the agent is ending, since then the
+// result is about the end and not about the task.
+func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
+	switch s.Kind {
+	case CleanTask:
+		return e.clean(ctx, t)
+	case CreateResource:
+		r := t.Resources[t.Resources.Find(s.Resource)]
+		err := e.config.Resources.Create(ctx, t, &r)
+		if ended(ctx) {
+			return nil
+		}
+		return ResourceDone{Name: s.Resource, Err: err}
+	}
+	c, _ := t.Container(s.Container)
+	if s.Kind == InspectContainer {
+		select {
+		case e.inspects <- struct{}{}:
+			defer func() { <-e.inspects }()
+		case <-ctx.Done():
+			return nil
+		}
+		state, err := e.runtime.Inspect(ctx, c)
+		if ended(ctx) {
+			return nil
+		}
+		return Inspected{Container: c.Name, State: state, Err: err}
+	}
+	done := StepDone{Container: c.Name, Step: s.Step}
+	switch s.Step {
+	case task.StepResolveManifest:
+		done.Manifest, done.Err = e.runtime.ResolveManifest(ctx, t, c)
+	case task.StepPull:
+		done.Pull, done.Err = e.runtime.Pull(ctx, t, c)
+	case task.StepCreate:
+		done.Create, done.Err = e.runtime.Create(ctx, t, c)
+	case task.StepStart, task.StepRestart:
+		done.State, done.Err = e.runtime.Start(ctx, t, c)
+	case task.StepStop:
+		done.State, done.Err = e.runtime.Stop(ctx, t, c)
+		if done.Err != nil && !errors.Is(done.Err, task.ErrGone) && ctx.Err() == nil {
+			done.DockerAnswers = e.runtime.Ping(ctx) == nil
+		}
+	}
+	if e.ending() {
+		return nil
+	}
+	return done
+}
+
+// ended reports whether a result came about because the agent is ending.
+func ended(ctx context.Context) bool { return ctx.Err() != nil }
+
+// clean removes what the task left behind. What cannot be removed is logged and left: the task is over.
+func (e *Engine) clean(ctx context.Context, t *task.Task) Event {
+	for _, c := range t.Containers {
+		if c.RuntimeID == "" && c.RuntimeName == "" {
+			continue
+		}
+		if err := e.runtime.Remove(ctx, t, c); err != nil && ctx.Err() == nil {
+			logger.Error("Cannot remove container of a stopped task", logger.F("taskARN", t.ARN), logger.F("containerName", c.Name), logger.Err(err))
+		}
+	}
+	for _, r := range t.Resources {
+		if r.CreatedAt.IsZero() {
+			continue
+		}
+		if err := e.config.Resources.Remove(ctx, t, &r); err != nil && ctx.Err() == nil {
+			logger.Error("Cannot clean up resource of a stopped task", logger.F("taskARN", t.ARN), logger.F("resource", r.Name), logger.Err(err))
+		}
+	}
+	if ended(ctx) {
+		return nil // the next run of the agent does it again
+	}
+	return Cleaned{}
+}

@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// readCases loads a list of cases from testdata.
+func readCases[T any](t *testing.T, name string) []T {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []T
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
+func oneContainer(c task.Container) *task.Task {
+	c.Name = "c"
+	if c.Image == "" {
+		c.Image = "busybox"
+	}
+	return &task.Task{ARN: "arn:aws:ecs:us-west-2:123456789012:task/default/t1", Containers: []*task.Container{&c}, Engine: task.Progress{Admitted: true}}
+}
+
+// stepTo is the step that leads to a status.
+var stepTo = map[task.ContainerStatus]task.Step{
+	task.ContainerManifestPulled:       task.StepResolveManifest,
+	task.ContainerPulled:               task.StepPull,
+	task.ContainerCreated:              task.StepCreate,
+	task.ContainerRunning:              task.StepStart,
+	task.ContainerResourcesProvisioned: task.StepProvision,
+	task.ContainerStopped:              task.StepStop,
+}
+
+func TestNextStateOfAContainer(t *testing.T) {
+	type row struct {
+		Steady, Known, Desired, InFlight, Next task.ContainerStatus
+		CallDocker                             bool
+	}
+	for _, r := range readCases[row](t, "next_state.json") {
+		tk := oneContainer(task.Container{Known: r.Known, Desired: r.Desired, SteadyStatus: &r.Steady,
+			Engine: task.ContainerProgress{Step: stepTo[r.InFlight]}})
+		tk.Desired = task.None
+		out := Apply(tk, Tick{}, noon, Rules{}).Task
+		steps, _ := Plan(out, noon, Rules{})
+		got := task.ContainerNone
+		if out.Containers[0].Known != r.Known {
+			got = out.Containers[0].Known
+		} else if len(steps) == 1 {
+			for status, step := range stepTo {
+				if steps[0].Step == step {
+					got = status
+				}
+			}
+		}
+		if got != r.Next || (len(steps) == 1) != r.CallDocker {
+			t.Errorf("known %s desired %s in flight %s (steady %s): next %s with %d calls, want %s (call %v)",
+				r.Known, r.Desired, r.InFlight, r.Steady, got, len(steps), r.Next, r.CallDocker)
+		}
+	}
+}
+
+func TestDependsOn(t *testing.T) {
+	type row struct {
+		Condition  task.Condition
+		Target     struct{ Known, Desired task.ContainerStatus }
+		Dependency struct {
+			Known, Desired, Steady, InFlight task.ContainerStatus
+			ExitCode                         *int
+			Health                           string
+			HealthCheckType                  string
+			StartTimeout                     uint
+			StartedSecondsAgo                *int
+		}
+		PullUpfront           bool
+		Result, ErrorContains string
+	}
+	health := map[string]task.HealthStatus{"HEALTHY": task.HealthHealthy, "UNHEALTHY": task.HealthUnhealthy}
+	for _, r := range readCases[row](t, "depends_on.json") {
+		d := r.Dependency
+		dep := &task.Container{Name: "dep", Image: "busybox", Known: d.Known, Desired: d.Desired, SteadyStatus: &d.Steady, ExitCode: d.ExitCode,
+			HealthCheckType: d.HealthCheckType, StartTimeout: d.StartTimeout, Health: task.Health{Status: health[d.Health]},
+			Engine: task.ContainerProgress{Step: stepTo[d.InFlight]}}
+		if d.StartedSecondsAgo != nil {
+			dep.StartedAt = noon.Add(-time.Duration(*d.StartedSecondsAgo) * time.Second)
+		}
+		target := &task.Container{Name: "c", Image: "busybox", Known: r.Target.Known, Desired: r.Target.Desired,
+			DependsOn: []task.Dependency{{Container: "dep", Condition: r.Condition}}}
+		tk := &task.Task{Containers: []*task.Container{target, dep}}
+		never, wait := neverStarts(tk, target, noon), ready(tk, target, noon, Rules{PullUpfront: r.PullUpfront})
+		got := "ok"
+		switch {
+		case target.Desired == task.ContainerStopped: // has to stop: waits for nothing
+		case never != nil:
+			got = "terminal"
+			if !strings.Contains(never.Error(), r.ErrorContains) {
+				t.Errorf("%+v: error %q lacks %q", r, never, r.ErrorContains)
+			}
+		case wait != nil:
+			got = "blocked"
+			if !errors.Is(wait, errBlocked) {
+				t.Errorf("%+v: %v is not a wait", r, wait)
+			}
+		}
+		if got != r.Result {
+			t.Errorf("%s on %s->%s (exit %v health %s/%q timeout %d): target %s->%s is %s, want %s",
+				r.Condition, d.Known, d.Desired, d.ExitCode, d.Health, d.HealthCheckType, d.StartTimeout, r.Target.Known, r.Target.Desired, got, r.Result)
+		}
+	}
+}
+
+func TestUnknownDependencyCanNeverBeMet(t *testing.T) {
+	c := &task.Container{Name: "c", Image: "i", Desired: task.ContainerRunning, DependsOn: []task.Dependency{{Container: "nobody", Condition: task.ConditionStart}}}
+	err := neverStarts(&task.Task{Containers: []*task.Container{c}}, c, noon)
+	if err == nil || err.Error() != "container ordering dependency [<nil>] for target [c(i) (NONE->RUNNING)] does not exist." {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRestartPolicy(t *testing.T) {
+	type row struct {
+		Policy                                     task.RestartPolicy
+		ExitCode                                   *int
+		SecondsSinceStart, SecondsSinceLastRestart int
+		Desired                                    task.ContainerStatus
+		Restart                                    bool
+		Reason                                     string
+	}
+	for _, r := range readCases[row](t, "restart_policy.json") {
+		c := &task.Container{RestartPolicy: &r.Policy, ExitCode: r.ExitCode, Desired: r.Desired,
+			StartedAt: noon.Add(-time.Duration(r.SecondsSinceStart) * time.Second)}
+		if r.SecondsSinceLastRestart > 0 {
+			c.Restarts = &task.RestartTracker{Last: noon.Add(-time.Duration(r.SecondsSinceLastRestart) * time.Second)}
+		}
+		if restart, reason := mayRestart(c, noon); restart != r.Restart || reason != r.Reason {
+			t.Errorf("%+v: got %v %q", r, restart, reason)
+		}
+	}
+}
+
+func TestTaskStatusOfAContainer(t *testing.T) {
+	type row struct {
+		Steady, Container task.ContainerStatus
+		Task              task.Status
+	}
+	for _, r := range readCases[row](t, "container_to_task.json") {
+		c := &task.Container{Known: r.Container, SteadyStatus: &r.Steady}
+		if got := c.TaskStatus(); got != r.Task {
+			t.Errorf("%s (steady %s) stands for %s, want %s", r.Container, r.Steady, got, r.Task)
+		}
+	}
+}
+
+func TestDerivedTaskStatus(t *testing.T) {
+	type row struct {
+		Name       string
+		TaskKnown  task.Status
+		Containers []struct {
+			Known, Steady task.ContainerStatus
+			Essential     bool
+		}
+		NewTaskKnown, NewTaskDesired *task.Status
+	}
+	for _, r := range readCases[row](t, "task_status.json") {
+		tk := &task.Task{Known: r.TaskKnown, Desired: task.Running}
+		for _, c := range r.Containers {
+			tk.Containers = append(tk.Containers, &task.Container{Known: c.Known, SteadyStatus: &c.Steady, Essential: c.Essential})
+		}
+		w := newWork(tk, noon, Rules{})
+		w.derive()
+		want := r.TaskKnown
+		if r.NewTaskKnown != nil {
+			want = *r.NewTaskKnown
+		}
+		if w.t.Known != want {
+			t.Errorf("%s: known %s, want %s", r.Name, w.t.Known, want)
+		}
+		if r.NewTaskDesired != nil && w.t.Desired != *r.NewTaskDesired {
+			t.Errorf("%s: desired %s, want %s", r.Name, w.t.Desired, *r.NewTaskDesired)
+		}
+	}
+}
+
+func TestDemandOnTheHost(t *testing.T) {
+	type row struct {
+		Name string
+		Task struct {
+			Cpu         float64
+			Memory      int64
+			NetworkMode string
+			Containers  []struct {
+				Cpu, Memory  uint
+				GPUIDs       []string
+				PortMappings []task.PortMapping
+				HostConfig   json.RawMessage
+			}
+		}
+		Resources struct {
+			CPU    int64    `json:"CPU"`
+			Memory int64    `json:"MEMORY"`
+			TCP    []string `json:"PORTS_TCP"`
+			UDP    []string `json:"PORTS_UDP"`
+			GPU    []string `json:"GPU"`
+		}
+	}
+	for _, r := range readCases[row](t, "demand.json") {
+		tk := &task.Task{CPU: r.Task.Cpu, Memory: r.Task.Memory, NetworkMode: r.Task.NetworkMode}
+		for _, c := range r.Task.Containers {
+			host := string(c.HostConfig)
+			tk.Containers = append(tk.Containers, &task.Container{CPU: c.Cpu, Memory: c.Memory, GPUIDs: c.GPUIDs, Ports: c.PortMappings,
+				DockerConfig: task.DockerConfig{HostConfig: &host}})
+		}
+		got := demandOf(tk)
+		if got.cpu != r.Resources.CPU || got.memory != r.Resources.Memory || len(got.tcp) != len(r.Resources.TCP) || len(got.udp) != len(r.Resources.UDP) || len(got.gpus) != len(r.Resources.GPU) {
+			t.Errorf("%s: got %+v, want %+v", r.Name, got, r.Resources)
+		}
+	}
+}
