@@ -22,9 +22,6 @@ var logsEndpointRegions = []string{
 	"us-isof-south-1", "us-isof-east-1", "eu-isoe-west-1", "eusc-de-east-1",
 }
 
-// dualStackLogsVersion is the first Docker engine that can be told where CloudWatch Logs is.
-var dualStackLogsVersion = version{18, 9, 0}
-
 // logsCredentialsEndpoint lets the log driver use the task's execution role. Docker prepends the agent's address.
 func logsCredentialsEndpoint(b *build) error {
 	if b.c.LogsAuthStrategy != "ExecutionRole" {
@@ -66,17 +63,12 @@ func dualStackLogsEndpoint(b *build) {
 	if options[optionLogsEndpoint] != "" || region == "" {
 		return
 	}
-	text, err := b.facts.ServerVersion()
+	takesEndpoint, err := b.facts.ServerAtLeast(18, 9, 0)
 	if err != nil {
 		b.logsEndpointFailed(err)
 		return
 	}
-	server, err := parseVersion(text)
-	if err != nil {
-		b.logsEndpointFailed(err)
-		return
-	}
-	if !server.less(dualStackLogsVersion) {
+	if takesEndpoint {
 		b.setLogsEndpoint(region, true)
 	}
 }

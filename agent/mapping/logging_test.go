@@ -26,16 +26,13 @@ func TestTheLogDriverIsToldWhatItCannotKnow(t *testing.T) {
 			want: options{"awslogs-region": "us-iso-east-1", "awslogs-endpoint": "https://logs.eusc-de-east-1.example"}},
 		{name: "an isolated region and no options at all", facts: goldenFacts{Region: "us-isof-east-1"}, in: nil, want: options{"awslogs-endpoint": "https://logs.us-isof-east-1.example"}},
 		{name: "other drivers are left alone", facts: goldenFacts{Region: "us-iso-east-1"}, driver: "splunk", in: options{"splunk-url": "x"}, want: options{"splunk-url": "x"}},
-		{name: "without IPv4 it is the dual-stack endpoint", facts: goldenFacts{Region: "us-east-1", IPv6Only: true, ServerVersion: "25.0.6"}, in: options{"awslogs-region": "us-west-2"},
+		{name: "without IPv4 it is the dual-stack endpoint", facts: goldenFacts{Region: "us-east-1", IPv6Only: true}, in: options{"awslogs-region": "us-west-2"},
 			want: options{"awslogs-region": "us-west-2", "awslogs-endpoint": "https://logs.us-west-2.dual.example"}},
-		{name: "Docker 18.09 is the first that takes it", facts: goldenFacts{Region: "us-east-1", IPv6Only: true, ServerVersion: "18.09.0"}, in: options{"awslogs-region": "us-west-2"},
-			want: options{"awslogs-region": "us-west-2", "awslogs-endpoint": "https://logs.us-west-2.dual.example"}},
-		{name: "an older Docker does not", facts: goldenFacts{Region: "us-east-1", IPv6Only: true, ServerVersion: "18.06.3-ce"}, in: options{"awslogs-region": "us-west-2"}, want: options{"awslogs-region": "us-west-2"}},
-		{name: "a Docker of unknown version is not asked for it", facts: goldenFacts{Region: "us-east-1", IPv6Only: true, ServerVersion: "dev"}, in: options{"awslogs-region": "us-west-2"}, want: options{"awslogs-region": "us-west-2"}},
-		{name: "without IPv4 the task's endpoint stays", facts: goldenFacts{Region: "us-west-2", IPv6Only: true, ServerVersion: "25.0.6"}, in: options{"awslogs-region": "us-west-2", "awslogs-endpoint": "own"},
+		{name: "an older Docker does not", facts: goldenFacts{Region: "us-east-1", IPv6Only: true, OldServer: true}, in: options{"awslogs-region": "us-west-2"}, want: options{"awslogs-region": "us-west-2"}},
+		{name: "without IPv4 the task's endpoint stays", facts: goldenFacts{Region: "us-west-2", IPv6Only: true}, in: options{"awslogs-region": "us-west-2", "awslogs-endpoint": "own"},
 			want: options{"awslogs-region": "us-west-2", "awslogs-endpoint": "own"}},
-		{name: "without IPv4 and region there is no endpoint", facts: goldenFacts{Region: "us-west-2", IPv6Only: true, ServerVersion: "25.0.6"}, in: options{}, want: nil},
-		{name: "an endpoint that cannot be resolved is left out", facts: goldenFacts{Region: "us-west-2", IPv6Only: true, ServerVersion: "25.0.6"}, in: options{"awslogs-region": "unknown"}, want: options{"awslogs-region": "unknown"}},
+		{name: "without IPv4 and region there is no endpoint", facts: goldenFacts{Region: "us-west-2", IPv6Only: true}, in: options{}, want: nil},
+		{name: "an endpoint that cannot be resolved is left out", facts: goldenFacts{Region: "us-west-2", IPv6Only: true}, in: options{"awslogs-region": "unknown"}, want: options{"awslogs-region": "unknown"}},
 		{name: "logs that do not block get a bounded buffer", driver: "json-file", in: options{"mode": "non-blocking"}, want: options{"mode": "non-blocking", "max-buffer-size": "10m"}},
 		{name: "unless the task bounds it", in: options{"mode": "non-blocking", "max-buffer-size": "1m"}, want: options{"mode": "non-blocking", "max-buffer-size": "1m"}},
 		{name: "logs that block have no buffer", in: options{"mode": "blocking"}, want: options{"mode": "blocking"}},
@@ -75,7 +72,12 @@ func logTask(t *testing.T, driver string, options map[string]string) *task.Task 
 
 func TestAnUnknownServerVersionOnlyCostsTheLogsEndpoint(t *testing.T) {
 	facts := goldenFacts{IPv6Only: true}.facts()
-	facts.ServerVersion = func() (string, error) { return "", errors.New("no answer") }
+	facts.ServerAtLeast = func(major, minor, patch int) (bool, error) {
+		if [3]int{major, minor, patch} != [3]int{18, 9, 0} {
+			t.Errorf("asked for Docker %d.%d.%d, want 18.9.0", major, minor, patch)
+		}
+		return false, errors.New("no version")
+	}
 	tsk := logTask(t, "awslogs", map[string]string{"awslogs-region": "us-west-2"})
 	request, err := Create(tsk, tsk.Containers[0], facts)
 	if err != nil {

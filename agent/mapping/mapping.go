@@ -36,8 +36,8 @@ type Facts struct {
 
 	// ImageEnv gives the variables that the container's image sets, as KEY=VALUE.
 	ImageEnv func(*task.Container) []string
-	// ServerVersion is the version of the Docker daemon, for example "20.10.24".
-	ServerVersion func() (string, error)
+	// ServerAtLeast says whether the Docker engine has at least this version.
+	ServerAtLeast func(major, minor, patch int) (bool, error)
 	// LogsEndpoint is the URL of CloudWatch Logs in a region.
 	LogsEndpoint func(region string, dualStack bool) (string, error)
 }

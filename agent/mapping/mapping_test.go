@@ -28,8 +28,9 @@ type goldenInput struct {
 }
 
 type goldenFacts struct {
-	Cluster, Region, ServerVersion          string
+	Cluster, Region                         string
 	IPv6Only, CgroupV2, PropagateTaskMemory bool
+	OldServer                               bool
 	PauseLabels                             map[string]string
 	ImageEnv                                []string
 	Credentials                             []string // ids that are held
@@ -47,7 +48,7 @@ func (g goldenFacts) facts() *Facts {
 		Credentials:   store,
 		Ports:         poolWithout(task.PortRange{First: 40000, Last: 40100}, g.BusyPorts...),
 		ImageEnv:      func(*task.Container) []string { return g.ImageEnv },
-		ServerVersion: func() (string, error) { return g.ServerVersion, nil },
+		ServerAtLeast: func(int, int, int) (bool, error) { return !g.OldServer, nil },
 		LogsEndpoint:  fakeLogsEndpoint,
 	}
 }

@@ -56,31 +56,6 @@ func TestNamesInDocker(t *testing.T) {
 	}
 }
 
-func TestAPIVersion(t *testing.T) {
-	text := func(s string) *string { return &s }
-	tests := []struct {
-		requested     *string
-		minimum, want string
-	}{
-		{nil, "1.21", "1.21"},
-		{text("1.17"), "1.21", "1.21"},
-		{text("1.21"), "1.21", "1.21"},
-		{text("1.24"), "1.21", "1.24"},
-		{text("1.9"), "1.21", "1.21"},
-		{text("1.99"), "1.24", "1.99"},
-		{text("2.0"), "1.44", "2.0"},
-		{text(""), "1.21", "1.21"},
-		{text("latest"), "1.21", "1.21"},
-		{text("1.24.1.1"), "1.21", "1.21"},
-		{text("-1.30"), "1.21", "1.21"},
-	}
-	for _, tt := range tests {
-		if got := APIVersion(tt.requested, tt.minimum); got != tt.want {
-			t.Errorf("APIVersion(%v, %s) = %s, want %s", tt.requested, tt.minimum, got, tt.want)
-		}
-	}
-}
-
 // The raw JSON of the service can do anything to the request but to hide the container from the agent.
 func FuzzRawConfig(f *testing.F) {
 	f.Add(`{}`, `{}`)

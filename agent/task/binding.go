@@ -53,20 +53,36 @@ func (c *Container) ReportedBindings(excludeIPv6, excludeIPv4 bool) ([]Binding, 
 	}), nil
 }
 
-// rangeBindings finds the bindings of a range by the first of its host ports.
+// rangeBindings finds the bindings of a range by the first of its host ports. When none of them is published the container
+// was found after a create call whose answer was lost, with ports that another choice had been made for: then what is
+// published for the container's ports counts.
 func (c *Container) rangeBindings(key, hostRange string) []Binding {
-	containerRange, protocol, limited := strings.Cut(key, "/")
+	text, protocol, limited := strings.Cut(key, "/")
 	host, err := ParsePortRange(hostRange)
 	if err != nil {
 		return nil
 	}
-	var list []Binding
+	asked, err := ParsePortRange(text)
+	if err != nil {
+		return nil
+	}
+	var chosen, published []Binding
 	for _, p := range c.Bindings {
-		if p.HostPort == host.First && (!limited || p.Protocol.String() == protocol) {
-			list = append(list, Binding{BindIP: p.BindIP, ContainerPortRange: containerRange, HostPortRange: hostRange, Protocol: p.Protocol})
+		if limited && p.Protocol.String() != protocol {
+			continue
+		}
+		b := Binding{BindIP: p.BindIP, ContainerPortRange: text, HostPortRange: hostRange, Protocol: p.Protocol}
+		if p.HostPort == host.First {
+			chosen = append(chosen, b)
+		} else if p.ContainerPort == asked.First {
+			b.HostPortRange = PortRange{p.HostPort, p.HostPort + asked.Last - asked.First}.String()
+			published = append(published, b)
 		}
 	}
-	return list
+	if len(chosen) == 0 {
+		return published
+	}
+	return chosen
 }
 
 // HostRangeKey is the key under which the host range of a container range is kept in Container.HostRanges: the range as

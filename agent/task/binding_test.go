@@ -42,6 +42,10 @@ func TestReportedBindings(t *testing.T) {
 			want: []Binding{
 				{BindIP: "0.0.0.0", ContainerPortRange: "7000-7001", HostPortRange: "40000-40001"},
 				{BindIP: "0.0.0.0", ContainerPortRange: "7000-7001", HostPortRange: "40000-40001", Protocol: UDP}}},
+		{name: "a range that got other host ports than chosen is reported as it is",
+			c: Container{HasPortRange: true, HostRanges: map[string]string{"7000-7001": "40000-40001"}, Bindings: []PortMapping{
+				published(7000, 40050, "0.0.0.0"), published(7001, 40051, "0.0.0.0")}},
+			want: []Binding{{BindIP: "0.0.0.0", ContainerPortRange: "7000-7001", HostPortRange: "40050-40051"}}},
 		{name: "ports that the task definition does not name are not reported",
 			c: Container{Bindings: []PortMapping{published(5432, 49160, "0.0.0.0")}}},
 		{name: "a host range that cannot be read is not reported",
