@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -241,13 +240,4 @@ func splitPortRange(text string) (first, last uint16, err error) {
 		return 0, 0, fmt.Errorf("the range ends before it starts")
 	}
 	return first, last, nil
-}
-
-// typeOf names the Go type a kind yields; the tests compare it with the Config field.
-func (k kind) typeOf() reflect.Type {
-	v, err := k.decode(json.RawMessage("null"))
-	if err != nil {
-		return nil
-	}
-	return reflect.TypeOf(v)
 }
