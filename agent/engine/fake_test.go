@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -394,11 +395,13 @@ func (s *fakeStore) Sync(context.Context) error {
 	return nil
 }
 
-// crash drops what never reached the disk.
-func (s *fakeStore) crash() {
+// crash gives the store as it is after a crash: without what never reached the disk.
+func (s *fakeStore) crash() *fakeStore {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.pending)
+	after := newFakeStore()
+	maps.Copy(after.durable, s.durable)
+	return after
 }
 
 func (s *fakeStore) load() []*task.Task {
@@ -532,11 +535,14 @@ func newRig(seed uint64) *rig {
 }
 
 // boot starts the engine on what the store holds.
-func (r *rig) boot() {
+func (r *rig) boot() { r.bootOn(r.docker) }
+
+// bootOn is boot with another runtime in front of the fake daemon.
+func (r *rig) bootOn(runtime Runtime) {
 	r.config.Credentials = &credentials.Store{}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.done = cancel, make(chan struct{})
-	e := New(r.config, r.docker, r.store, r.ecs)
+	e := New(r.config, runtime, r.store, r.ecs)
 	r.engine = e
 	r.ecs.mu.Lock()
 	r.ecs.engine, r.ecs.dead = e, false
@@ -546,9 +552,10 @@ func (r *rig) boot() {
 		defer close(r.done)
 		_ = e.Run(ctx)
 	}()
+	store := r.store
 	go func() { // the background writer
 		for sleep(ctx, 5*time.Millisecond) {
-			_ = r.store.Sync(ctx)
+			_ = store.Sync(ctx)
 		}
 	}()
 }
@@ -558,12 +565,7 @@ func (r *rig) crash() {
 	r.ecs.mu.Lock()
 	r.ecs.dead = true
 	r.ecs.mu.Unlock()
-	r.store.crash()
-	frozen := r.store
-	r.store = newFakeStore() // late saves of the dying engine reach nothing
-	for k, v := range frozen.durable {
-		r.store.durable[k] = v
-	}
+	r.store = r.store.crash() // late saves of the dying engine reach nothing
 	r.cancel()
 	<-r.done
 }

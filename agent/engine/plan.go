@@ -83,7 +83,7 @@ func (p *plan) container(c *task.Container) {
 	switch {
 	case c.Engine.CameBack:
 		p.run(c, task.StepStop)
-	case c.Known == task.ContainerStopped:
+	case c.Known == task.ContainerStopped, p.t.Known.Terminal():
 	case c.Desired == task.ContainerStopped:
 		p.stop(c)
 	case !p.t.Engine.Admitted || c.Engine.Died:

@@ -14,6 +14,9 @@ const reasonCannotStop = task.ErrTaskState + ": Agent could not progress task's 
 
 // settle makes every move that needs no call, until nothing moves any more.
 func (w *work) settle() {
+	if w.t.Known.Terminal() {
+		return // also a refused task, whose containers nobody ever touches
+	}
 	w.derive()
 	for w.settleOnce() {
 	}

@@ -77,8 +77,6 @@ type Progress struct {
 	Cleaning, Cleaned bool
 	// CleanupJitter is added to the wait before cleanup.
 	CleanupJitter time.Duration
-	// ReconcileAt is when the containers of a running task are next compared with Docker.
-	ReconcileAt time.Time
 	// CameBackStopped is set after a stopped container that came back was stopped once more.
 	CameBackStopped bool
 }
