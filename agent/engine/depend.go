@@ -72,12 +72,15 @@ func neverStarts(t *task.Task, c *task.Container, now time.Time) error {
 		dep, found := t.Container(d.Container)
 		switch {
 		case !found:
-			return fmt.Errorf("container ordering dependency [<nil>] for target [%s] does not exist.", describe(c)) //nolint:staticcheck // text of the contract
+			//lint:ignore ST1005 the text is part of the contract
+			return fmt.Errorf("container ordering dependency [<nil>] for target [%s] does not exist.", describe(c))
 		case conditionMet(d.Condition, c, dep):
 		case startTimedOut(d.Condition, dep, now):
-			return fmt.Errorf("container ordering dependency [%s] for target [%s] has timed out.", describe(dep), describe(c)) //nolint:staticcheck // text of the contract
+			//lint:ignore ST1005 the text is part of the contract
+			return fmt.Errorf("container ordering dependency [%s] for target [%s] has timed out.", describe(dep), describe(c))
 		case d.Condition == task.ConditionSuccess && dep.Known == task.ContainerStopped:
-			return fmt.Errorf("failed to resolve container ordering dependency [%s] for target [%s] as dependency did not exit successfully.", describe(dep), describe(c)) //nolint:staticcheck // text of the contract
+			//lint:ignore ST1005 the text is part of the contract
+			return fmt.Errorf("failed to resolve container ordering dependency [%s] for target [%s] as dependency did not exit successfully.", describe(dep), describe(c))
 		case dep.Known < task.ContainerRunning && dep.Desired == task.ContainerStopped && dep.Engine.Step == task.StepNone,
 			dep.Known == task.ContainerStopped && (d.Condition == task.ConditionHealthy || d.Condition == task.ConditionComplete):
 			return fmt.Errorf("failed to resolve container ordering dependency [%s] for target [%s] because dependency will never start", describe(dep), describe(c))
@@ -153,7 +156,7 @@ func checkOrder(t *task.Task) error {
 			}
 		}
 		if len(placed) == before {
-			return fmt.Errorf("Task dependencies cannot be resolved, taskArn: %s", t.ARN) //nolint:staticcheck // text of the contract
+			return fmt.Errorf("Task dependencies cannot be resolved, taskArn: %s", t.ARN)
 		}
 	}
 	return nil

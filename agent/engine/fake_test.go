@@ -50,6 +50,7 @@ func newFakeDocker(seed uint64) *fakeDocker {
 		calls: map[string]int{}, lifetimes: map[string]lifetime{}}
 }
 
+//lint:ignore ST1005 Docker's text
 var errDown = errors.New("Cannot connect to the Docker daemon at unix:///fake. Is the docker daemon running?")
 
 // call waits as long as the daemon takes, decides whether it fails, and runs effect under the lock. When the caller is
@@ -108,7 +109,7 @@ func (d *fakeDocker) Create(ctx context.Context, t *task.Task, c *task.Container
 				return nil
 			}
 		}
-		id := fmt.Sprintf("id%06d", len(d.containers)+1+d.rng.IntN(1)*0) + c.RuntimeName
+		id := fmt.Sprintf("id%06d", len(d.containers)+1) + c.RuntimeName
 		d.containers[id] = &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now()}
 		d.checkTwins(t.ARN, c.Name)
 		res.RuntimeID = id

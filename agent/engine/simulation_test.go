@@ -14,7 +14,7 @@ import (
 
 var (
 	simulationSeed = flag.Uint64("seed", 0, "run one simulated schedule only")
-	simulationRuns = flag.Int("schedules", 400, "how many schedules TestSimulation runs")
+	simulationRuns = flag.Int("schedules", 200, "how many schedules TestSimulation runs")
 )
 
 // TestSimulation runs tasks under random schedules and faults, in virtual time, and checks what must always hold:

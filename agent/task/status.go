@@ -137,7 +137,8 @@ func ParseStatus(word string) (Status, error) {
 	case "STOPPED", "DEAD":
 		return Stopped, nil
 	}
-	return None, fmt.Errorf("Unrecognized TaskStatus %q", word) //nolint:staticcheck // the text users see
+	//lint:ignore ST1005 the text users see
+	return None, fmt.Errorf("Unrecognized TaskStatus %q", word)
 }
 
 // ECS is the word the ECS API uses for the status.
