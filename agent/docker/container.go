@@ -1,0 +1,221 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// CreateRequest is a container to be created.
+type CreateRequest struct {
+	// Name in Docker. When it is taken the error satisfies IsConflict; Inspect(Name) shows by whom.
+	Name string
+	// Version is the API version the configuration was written for (dockerConfig.version); empty: the minimum.
+	Version    string
+	Config     *container.Config
+	HostConfig *container.HostConfig
+	Limit      time.Duration // ECS_CONTAINER_CREATE_TIMEOUT
+}
+
+// Create creates a container and returns its id. It may normalise r.HostConfig (names of capabilities, values the API
+// version does not know). Errors: CannotGetDockerClientVersionError, CannotCreateContainerError, DockerTimeoutError.
+func (c *Client) Create(ctx context.Context, r CreateRequest) (string, error) {
+	if err := checkRef(r.Name); err != nil {
+		return "", task.NewError(task.ErrCannotCreateContainer, err)
+	}
+	version, err := c.versions.effective(r.Version)
+	if err != nil {
+		return "", task.NewError(task.ErrCannotGetDockerVersion, err)
+	}
+	api, err := c.at(version)
+	if err != nil {
+		return "", task.NewError(task.ErrCannotGetDockerVersion, err)
+	}
+	s := step{name: task.ErrCannotCreateContainer, doing: "created", limit: r.Limit}
+	answer, err := guarded(ctx, s, func(ctx context.Context) (container.CreateResponse, error) {
+		return api.ContainerCreate(ctx, r.Config, r.HostConfig, &network.NetworkingConfig{}, nil, r.Name)
+	})
+	for _, warning := range answer.Warnings {
+		logger.Debug("Docker warned about a new container", logger.F("runtimeName", r.Name), logger.F("warning", warning))
+	}
+	return answer.ID, err
+}
+
+// Start starts a container and inspects it once, both within limit; one that runs already is fine. version is the API
+// version asked for in the container's dockerConfig. Errors: CannotGetDockerclientError, CannotStartContainerError and
+// DockerTimeoutError when the start failed; CannotInspectContainerError when it succeeded but the inspect did not.
+func (c *Client) Start(ctx context.Context, id, version string, limit time.Duration) (*task.ContainerState, error) {
+	if err := checkRef(id); err != nil {
+		return nil, task.NewError(task.ErrCannotStartContainer, err)
+	}
+	effective, err := c.versions.effective(version)
+	if err != nil {
+		return nil, task.NewError(task.ErrCannotGetDockerClient, fmt.Errorf("(v%s) - %w", effective, err))
+	}
+	api, err := c.at(effective)
+	if err != nil {
+		return nil, task.NewError(task.ErrCannotGetDockerClient, fmt.Errorf("(v%s) - %w", effective, err))
+	}
+	deadline := time.Now().Add(limit)
+	s := step{name: task.ErrCannotStartContainer, doing: "started", limit: limit}
+	if err := guardedDo(ctx, s, func(ctx context.Context) error {
+		return gone(api.ContainerStart(ctx, id, container.StartOptions{}))
+	}); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return c.inspectAfter(ctx, id)
+}
+
+// Stop tries up to five times.
+const (
+	stopTries  = 5
+	stopWait   = time.Second
+	stopFactor = 1.3
+	stopMax    = 5 * time.Second
+	stopJitter = 0.2
+)
+
+// Stop sends the stop signal, lets Docker kill the container after grace (whole seconds), and inspects it once. A
+// container that is not running is fine. Failures are tried again, five calls in all, each limited to grace + 2 minutes.
+// Errors: NoSuchContainerError (wraps task.ErrGone), CannotStopContainerError, DockerTimeoutError;
+// CannotInspectContainerError when it stopped but the inspect failed.
+func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) (*task.ContainerState, error) {
+	if err := checkRef(id); err != nil {
+		return nil, task.NewError(task.ErrCannotStopContainer, err)
+	}
+	wait := stopWait
+	for try := 1; ; try++ {
+		err := c.stopOnce(ctx, id, grace)
+		switch {
+		case err == nil:
+			state, err := c.inspectAfter(ctx, id)
+			if IsNotFound(err) {
+				return nil, noSuchContainer(id, err)
+			}
+			return state, err
+		case IsNotFound(err):
+			return nil, noSuchContainer(id, err)
+		case try == stopTries || ctx.Err() != nil:
+			return nil, err
+		}
+		logger.Warn("Stopping a container failed; trying again",
+			logger.F("runtimeID", id), logger.F("try", try), logger.F("wait", wait), logger.Err(err))
+		pause := time.NewTimer(jittered(wait, stopJitter))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, err
+		}
+		wait = scaled(wait, stopFactor, stopMax)
+	}
+}
+
+func (c *Client) stopOnce(ctx context.Context, id string, grace time.Duration) error {
+	seconds := int((grace + time.Second - 1) / time.Second)
+	s := step{name: task.ErrCannotStopContainer, doing: "stopped", limit: grace + stopLimit}
+	return guardedDo(ctx, s, func(ctx context.Context) error {
+		return c.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+	})
+}
+
+func noSuchContainer(id string, cause error) error {
+	return &task.Error{Name: task.ErrNoSuchContainer, Message: "Container not found: " + id, Cause: gone(cause)}
+}
+
+// jittered adds up to share of d at random, so that containers that failed together do not try again together.
+func jittered(d time.Duration, share float64) time.Duration {
+	return d + time.Duration(rand.Float64()*share*float64(d))
+}
+
+func scaled(d time.Duration, factor float64, most time.Duration) time.Duration {
+	return min(time.Duration(float64(d)*factor), most)
+}
+
+// Inspect asks for one container by id or name. Errors: CannotInspectContainerError (wraps task.ErrGone when there is no
+// such container), DockerTimeoutError, UnparsablePort.
+func (c *Client) Inspect(ctx context.Context, idOrName string) (*task.ContainerState, error) {
+	if err := checkRef(idOrName); err != nil {
+		return nil, task.NewError(task.ErrCannotInspectContainer, err)
+	}
+	s := step{name: task.ErrCannotInspectContainer, doing: "inspecting", limit: inspectLimit}
+	answer, err := guarded(ctx, s, func(ctx context.Context) (container.InspectResponse, error) {
+		answer, err := c.api.ContainerInspect(ctx, idOrName)
+		return answer, gone(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stateOf(answer, time.Now())
+}
+
+// inspectAfter inspects after a call that succeeded: whatever goes wrong is a CannotInspectContainerError, so that it
+// is not taken for a failure of that call.
+func (c *Client) inspectAfter(ctx context.Context, id string) (*task.ContainerState, error) {
+	state, err := c.Inspect(ctx, id)
+	if named, ok := err.(*task.Error); ok && named.Name == task.ErrDockerTimeout {
+		return nil, task.NewError(task.ErrCannotInspectContainer, fmt.Errorf("%s", named.Message))
+	}
+	return state, err
+}
+
+// Remove removes a container and its anonymous volumes; one that is gone already is fine.
+// Errors: CannotRemoveContainerError, DockerTimeoutError.
+func (c *Client) Remove(ctx context.Context, idOrName string) error {
+	if err := checkRef(idOrName); err != nil {
+		return task.NewError(task.ErrCannotRemoveContainer, err)
+	}
+	s := step{name: task.ErrCannotRemoveContainer, doing: "removing", limit: removeLimit}
+	err := guardedDo(ctx, s, func(ctx context.Context) error {
+		return c.api.ContainerRemove(ctx, idOrName, container.RemoveOptions{RemoveVolumes: true})
+	})
+	if IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// List gives the containers of ECS tasks, running or not, in Docker's order (newest first). The states are partial.
+// Errors: CannotListContainersError, DockerTimeoutError.
+func (c *Client) List(ctx context.Context) ([]task.ContainerState, error) {
+	return c.list(ctx, filters.NewArgs(filters.Arg("label", task.LabelTaskARN)))
+}
+
+// ListAll is List for every container of the host.
+func (c *Client) ListAll(ctx context.Context) ([]task.ContainerState, error) {
+	return c.list(ctx, filters.NewArgs())
+}
+
+func (c *Client) list(ctx context.Context, which filters.Args) ([]task.ContainerState, error) {
+	s := step{name: task.ErrCannotListContainers, doing: "listing", limit: listLimit}
+	list, err := guarded(ctx, s, func(ctx context.Context) ([]container.Summary, error) {
+		return c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: which})
+	})
+	if err != nil {
+		return nil, err
+	}
+	states := make([]task.ContainerState, len(list))
+	for i := range list {
+		states[i] = partialStateOf(&list[i])
+	}
+	return states, nil
+}
+
+// checkRef refuses what would turn a call on one container into another call of the API.
+func checkRef(idOrName string) error {
+	if idOrName == "" || idOrName == "." || idOrName == ".." || strings.ContainsAny(idOrName, "/\\") {
+		return fmt.Errorf("invalid container name or ID: %q", idOrName)
+	}
+	return nil
+}
