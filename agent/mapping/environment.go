@@ -3,7 +3,6 @@ package mapping
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -61,18 +60,13 @@ func regionVariables(b *build) error {
 			return nil
 		}
 	}
-	if slices.ContainsFunc(b.facts.ImageEnv(b.c), setsRegion) {
+	if b.facts.ImageSetsRegion(b.c) {
 		return nil
 	}
 	for _, name := range regionVariableNames {
 		b.env[name] = b.facts.Region
 	}
 	return nil
-}
-
-func setsRegion(variable string) bool {
-	name, _, _ := strings.Cut(variable, "=")
-	return slices.Contains(regionVariableNames, name)
 }
 
 // sortedEnv gives KEY=VALUE in the order of the keys, so that equal tasks give equal requests.

@@ -18,20 +18,19 @@ func variable(r *Request, name string) string {
 func TestRegionVariablesAreSetBothOrNone(t *testing.T) {
 	tests := []struct {
 		name, region, task string
-		imageEnv           []string
+		image              bool
 		region1, region2   string
 	}{
 		{name: "nobody has an opinion", region: "us-west-2", task: `{"Containers":[{"Name":"app"}]}`, region1: "us-west-2", region2: "us-west-2"},
-		{name: "the image sets other variables", region: "us-west-2", task: `{"Containers":[{"Name":"app"}]}`, imageEnv: []string{"PATH=/bin", "AWS_REGIONS=x"}, region1: "us-west-2", region2: "us-west-2"},
 		{name: "the region is not known", task: `{"Containers":[{"Name":"app"}]}`, region1: "-", region2: "-"},
 		{name: "the task sets one, even empty", region: "us-west-2", task: `{"Containers":[{"Name":"app","environment":{"AWS_DEFAULT_REGION":""}}]}`, region1: "-", region2: ""},
-		{name: "the image sets one, even empty", region: "us-west-2", task: `{"Containers":[{"Name":"app"}]}`, imageEnv: []string{"AWS_REGION="}, region1: "-", region2: "-"},
+		{name: "the image sets one", region: "us-west-2", task: `{"Containers":[{"Name":"app"}]}`, image: true, region1: "-", region2: "-"},
 		{name: "the container is the agent's own", region: "us-west-2", task: `{"Containers":[{"Name":"app","IsInternal":"MANAGED_DAEMON"}]}`, region1: "-", region2: "-"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tsk := decodeTask(t, tt.task)
-			request, err := Create(tsk, tsk.Containers[0], goldenFacts{Region: tt.region, ImageEnv: tt.imageEnv}.facts())
+			request, err := Create(tsk, tsk.Containers[0], goldenFacts{Region: tt.region, ImageSetsRegion: tt.image}.facts())
 			if err != nil {
 				t.Fatal(err)
 			}

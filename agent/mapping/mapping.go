@@ -34,8 +34,8 @@ type Facts struct {
 	Credentials *credentials.Store
 	Ports       *PortPool
 
-	// ImageEnv gives the variables that the container's image sets, as KEY=VALUE.
-	ImageEnv func(*task.Container) []string
+	// ImageSetsRegion says whether the container's image sets AWS_REGION or AWS_DEFAULT_REGION, even to nothing.
+	ImageSetsRegion func(*task.Container) bool
 	// ServerAtLeast says whether the Docker engine has at least this version.
 	ServerAtLeast func(major, minor, patch int) (bool, error)
 	// LogsEndpoint is the URL of CloudWatch Logs in a region.

@@ -30,9 +30,8 @@ type goldenInput struct {
 type goldenFacts struct {
 	Cluster, Region                         string
 	IPv6Only, CgroupV2, PropagateTaskMemory bool
-	OldServer                               bool
+	OldServer, ImageSetsRegion              bool
 	PauseLabels                             map[string]string
-	ImageEnv                                []string
 	Credentials                             []string // ids that are held
 	BusyPorts                               []uint16
 }
@@ -45,11 +44,11 @@ func (g goldenFacts) facts() *Facts {
 	return &Facts{
 		Cluster: g.Cluster, Region: g.Region, IPv6Only: g.IPv6Only, CgroupV2: g.CgroupV2,
 		PropagateTaskMemory: g.PropagateTaskMemory, PauseLabels: g.PauseLabels,
-		Credentials:   store,
-		Ports:         poolWithout(task.PortRange{First: 40000, Last: 40100}, g.BusyPorts...),
-		ImageEnv:      func(*task.Container) []string { return g.ImageEnv },
-		ServerAtLeast: func(int, int, int) (bool, error) { return !g.OldServer, nil },
-		LogsEndpoint:  fakeLogsEndpoint,
+		Credentials:     store,
+		Ports:           poolWithout(task.PortRange{First: 40000, Last: 40100}, g.BusyPorts...),
+		ImageSetsRegion: func(*task.Container) bool { return g.ImageSetsRegion },
+		ServerAtLeast:   func(int, int, int) (bool, error) { return !g.OldServer, nil },
+		LogsEndpoint:    fakeLogsEndpoint,
 	}
 }
 
