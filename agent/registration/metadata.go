@@ -1,0 +1,110 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+)
+
+// Metadata reads one value of the instance metadata service; paths are relative to /latest/. An error that comes from an
+// HTTP answer has a method HTTPStatusCode() int. A black-holed service answers every call with an error whose text
+// contains "blackholed".
+type Metadata interface {
+	Get(ctx context.Context, path string) (string, error)
+}
+
+// Paths below /latest/.
+const (
+	pathInstanceID   = "meta-data/instance-id"
+	pathMAC          = "meta-data/mac"
+	pathInterfaces   = "meta-data/network/interfaces/macs/"
+	pathZoneID       = "meta-data/placement/availability-zone-id"
+	pathOutpost      = "meta-data/outpost-arn"
+	pathLifecycle    = "meta-data/autoscaling/target-lifecycle-state"
+	pathSpotAction   = "meta-data/spot/instance-action"
+	pathUserData     = "user-data"
+	pathIdentity     = "dynamic/instance-identity/document"
+	pathIdentitySign = "dynamic/instance-identity/signature"
+)
+
+// backoff is a growing pause with jitter on top.
+type backoff struct {
+	next, max      time.Duration
+	factor, jitter float64
+}
+
+// pause returns the next pause: the grown value plus up to jitter of it.
+func (b *backoff) pause() time.Duration {
+	d := b.next
+	b.next = min(time.Duration(float64(b.next)*b.factor), b.max)
+	return d + time.Duration(rand.Float64()*b.jitter*float64(d))
+}
+
+func (b *backoff) sleep(ctx context.Context) error { return awsclient.Sleep(ctx, b.pause()) }
+
+const metadataTries = 5
+
+// ask reads a value that the start depends on: up to five calls, ended early by an answer or a black-holed service. giveUp
+// may end it for other errors; nil means none.
+func ask(ctx context.Context, md Metadata, path string, giveUp func(error) bool) (string, error) {
+	wait := backoff{next: time.Second, max: 5 * time.Second, factor: 1.3, jitter: 0.2}
+	for n := 1; ; n++ {
+		value, err := md.Get(ctx, path)
+		if err == nil {
+			return strings.TrimSpace(value), nil
+		}
+		if n == metadataTries || blackholed(err) || giveUp != nil && giveUp(err) {
+			return "", err
+		}
+		if wait.sleep(ctx) != nil {
+			return "", withCause(ctx, err)
+		}
+	}
+}
+
+// InstanceID returns the EC2 instance id.
+func InstanceID(ctx context.Context, md Metadata) (string, error) {
+	return ask(ctx, md, pathInstanceID, nil)
+}
+
+// AvailabilityZoneID returns the id of the zone, which unlike its name means the same in all accounts.
+func AvailabilityZoneID(ctx context.Context, md Metadata) (string, error) {
+	return ask(ctx, md, pathZoneID, nil)
+}
+
+func blackholed(err error) bool { return strings.Contains(err.Error(), "blackholed") }
+
+// httpStatus is the status of the HTTP answer in err's chain, 0 when there was no answer.
+func httpStatus(err error) int {
+	var answer interface{ HTTPStatusCode() int }
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}
+
+// notThere reports whether the service answered that the value does not exist.
+func notThere(err error) bool { return httpStatus(err) == http.StatusNotFound }
+
+// sleepWithin waits for d and reports whether ctx is still alive. A pause that cannot end before ctx's deadline is not
+// begun: the time would be lost.
+func sleepWithin(ctx context.Context, d time.Duration) bool {
+	if deadline, bounded := ctx.Deadline(); bounded && time.Until(deadline) <= d {
+		return false
+	}
+	return awsclient.Sleep(ctx, d) == nil
+}
+
+// withCause adds the reason why ctx ended, if it has, to the error of the last try.
+func withCause(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+}
