@@ -3,8 +3,6 @@ package config
 import (
 	"strconv"
 	"strings"
-
-	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
 const (
@@ -29,13 +27,13 @@ func (l *loader) gmsa(requested bool) (capable, domainless bool) {
 	case capable && domainless, socket == "":
 		return capable, domainless
 	case !l.Exists(socket):
-		l.Log(logger.LevelError, "gMSA is not available: the credentials-fetcher socket named by "+envFetcherSocket+" does not exist: "+socket)
+		l.errorf("gMSA is not available: the credentials-fetcher socket named by %s does not exist: %s", envFetcherSocket, socket)
 		return capable, domainless
 	}
 	if !capable {
 		capable = l.get(envDomainlessSecret) != "" || l.isTrue(envDomainJoined)
 		if !capable {
-			l.Log(logger.LevelError, "gMSA on domain-joined hosts is not available: neither "+envDomainlessSecret+" nor "+envDomainJoined+" is set")
+			l.errorf("gMSA on domain-joined hosts is not available: neither %s nor %s is set", envDomainlessSecret, envDomainJoined)
 		}
 	}
 	return capable, true

@@ -94,6 +94,10 @@ func (l *loader) warnf(format string, args ...any) {
 	l.Log(logger.LevelWarn, fmt.Sprintf(format, args...))
 }
 
+func (l *loader) errorf(format string, args ...any) {
+	l.Log(logger.LevelError, fmt.Sprintf(format, args...))
+}
+
 // environment parses every variable. An empty one is the same as none.
 func (l *loader) environment() (layer, multiError) {
 	values := layer{}

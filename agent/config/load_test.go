@@ -300,6 +300,9 @@ func TestASingleErrorHasTheSameShape(t *testing.T) {
 	if want := "Multiple error:\n\t0: Invalid logging drivers: a"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %v", err, want)
 	}
+	if !h.logged(`error Invalid value ["a"] for ECS_AVAILABLE_LOGGING_DRIVERS. Allowed: a list of json-file, `) {
+		t.Errorf("the remedy is not logged: %q", h.log)
+	}
 }
 
 func TestOnlyTheFirstOfTheLastChecksIsReported(t *testing.T) {

@@ -61,9 +61,10 @@ func (l *loader) clamp(cfg *Config) {
 	}
 }
 
-// fatal returns the first reason not to start.
+// fatal returns the first reason not to start. The error texts are fixed by contract, so the remedy is logged beside them.
 func (l *loader) fatal(cfg *Config) error {
 	if cfg.AWSRegion == "" {
+		l.errorf("No source gives a region: set AWS_DEFAULT_REGION, or AWSRegion in the configuration file")
 		return fatalText("Missing required fields: AWSRegion")
 	}
 	for _, s := range l.rows {
@@ -71,6 +72,7 @@ func (l *loader) fatal(cfg *Config) error {
 			continue
 		}
 		if n, _ := number(cfg, s.fieldName()); n < s.min {
+			l.errorf("Invalid value %v for %s (%s). Allowed: %s", time.Duration(n), s.key, s.env, s.allowedText())
 			return fmt.Errorf("config: invalid value for %s: %v", s.fatalName, time.Duration(n))
 		}
 	}
@@ -81,6 +83,7 @@ func (l *loader) fatal(cfg *Config) error {
 		}
 	}
 	if len(unknown) > 0 {
+		l.errorf("Invalid value %q for ECS_AVAILABLE_LOGGING_DRIVERS. Allowed: a list of %s", unknown, strings.Join(loggingDrivers, ", "))
 		return fatalText("Invalid logging drivers: " + strings.Join(unknown, ", "))
 	}
 	return nil
