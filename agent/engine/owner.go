@@ -248,9 +248,6 @@ func (e *Engine) clean(ctx context.Context, t *task.Task) Event {
 		}
 	}
 	for _, r := range t.Resources {
-		if r.CreatedAt.IsZero() {
-			continue
-		}
 		if err := e.config.Resources.Remove(ctx, t, &r); err != nil && ctx.Err() == nil {
 			logger.Error("Cannot clean up resource of a stopped task", logger.F("taskARN", t.ARN), logger.F("resource", r.Name), logger.Err(err))
 		}

@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
+	"github.com/aws/amazon-ecs-agent/agent/imds"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/registration"
+	"github.com/aws/amazon-ecs-agent/agent/store"
+	"github.com/aws/amazon-ecs-agent/agent/version"
+)
+
+// agent is what the parts of the process have in common.
+type agent struct {
+	flags    config.Flags
+	cfg      *config.Config
+	metadata *imds.Client
+	docker   *docker.Client
+	store    *store.Store
+	http     *http.Client
+	instance *awsclient.Cache // instance credentials
+	roles    credentials.Store
+	ecs      *ecsapi.Client
+}
+
+// construct reads the configuration and connects to what every mode of the program needs.
+func (a *agent) construct(ctx context.Context) (err error) {
+	if a.cfg, err = config.Load(ctx, config.Host(a.metadata)); err != nil {
+		return fmt.Errorf("Error loading config: %w", err) //lint:ignore ST1005 the text operators know
+	}
+	if a.cfg.External {
+		a.metadata = imds.Blackholed()
+	}
+	logger.Debug("Loaded config: " + a.cfg.String())
+	if a.docker, err = docker.Connect(ctx, a.cfg.DockerEndpoint); err != nil {
+		return err
+	}
+	if err = a.openStore(); err != nil {
+		return err
+	}
+	a.http = awsclient.NewHTTPClient(a.flags.InsecureSkipVerify)
+	a.instance = awsclient.NewInstanceCredentials(awsclient.ChainOptions{
+		External: a.cfg.External, Region: a.cfg.AWSRegion, RotatingProfile: a.cfg.AlternateCredentialProfile,
+		Metadata: a.metadata, HTTP: a.http,
+	})
+	a.ecs, err = ecsapi.New(ecsapi.Options{
+		ClientOptions:       a.clientOptions(),
+		BackendHost:         a.cfg.APIEndpoint,
+		ExcludeIPv6Bindings: a.cfg.ShouldExcludeIPv6PortBinding,
+		ExcludeIPv4Bindings: a.cfg.InstanceIPCompatibility.IPv6Only(),
+	})
+	return err
+}
+
+func (a *agent) openStore() (err error) {
+	if !a.cfg.Checkpoint {
+		logger.Info("Checkpointing not enabled; a new container instance will be created each time the agent is run")
+		a.store = store.Off()
+		return nil
+	}
+	if err = a.cfg.CheckDataDir(os.Stat); err == nil {
+		a.store, err = store.Open(a.cfg.DataDir)
+	}
+	if err != nil {
+		return fmt.Errorf("ECS_DATADIR: cannot keep state in %s: %w", a.cfg.DataDir, err)
+	}
+	return nil
+}
+
+func (a *agent) clientOptions() awsclient.ClientOptions {
+	return awsclient.ClientOptions{
+		Region: a.cfg.AWSRegion, DualStack: a.cfg.InstanceIPCompatibility.IPv6Only(), Credentials: a.instance, HTTP: a.http,
+		UserAgent: awsclient.UserAgent(version.Version, version.GitShortHash, version.GitDirty, a.cfg.DetailedOSFamily),
+	}
+}
+
+// close lets go of what construct opened.
+func (a *agent) close() {
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			logger.Error("Error closing the data file", logger.Err(err))
+		}
+	}
+	if a.docker != nil {
+		a.docker.Close()
+	}
+}
+
+// printAttributes writes the capabilities this host would register, a line each: name, tab, value.
+func (a *agent) printAttributes(ctx context.Context, out io.Writer) error {
+	attributes, err := registration.Capabilities(a.facts(ctx))
+	if err != nil {
+		return err
+	}
+	for _, attribute := range attributes {
+		if _, err := fmt.Fprintf(out, "%s\t%s\n", attribute.Name, attribute.Text()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// facts are what the capabilities depend on.
+func (a *agent) facts(_ context.Context) registration.Facts {
+	return registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions()}
+}
+
+// logsEndpoint finds CloudWatch Logs in a region, for the awslogs driver.
+func logsEndpoint(region string, dualStack bool) (string, error) {
+	return awsclient.ResolveEndpoint(awsclient.EndpointQuery{Service: "CLOUDWATCH_LOGS", HostPrefix: "logs", Region: region, DualStack: dualStack})
+}
+
+// terminal gives an error the exit code that keeps the supervisor from starting the agent again.
+func terminal(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &registration.ExitError{Code: exitTerminal, Err: err}
+}

@@ -1,0 +1,165 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aws/amazon-ecs-agent/agent/acs"
+	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/introspection"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
+	"github.com/aws/amazon-ecs-agent/agent/image"
+	"github.com/aws/amazon-ecs-agent/agent/imds"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/registration"
+	"github.com/aws/amazon-ecs-agent/agent/report"
+	"github.com/aws/amazon-ecs-agent/agent/store"
+	"github.com/aws/amazon-ecs-agent/agent/version"
+	"github.com/aws/amazon-ecs-agent/agent/wsconn"
+)
+
+// manifestSaveLimit bounds the wait until the number of a manifest is on disk.
+const manifestSaveLimit = 10 * time.Second
+
+// conversations are what runs once the instance is registered.
+type conversations struct {
+	agent      *agent
+	tasks      *engine.Engine
+	reporter   *report.Reporter
+	images     *image.Puller
+	registered registration.Result
+	// manifest is the number of the last task manifest.
+	manifest int64
+}
+
+// start starts all of them.
+func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoints *taskEndpoints) {
+	a, registered := c.agent, c.registered
+	parts.Go(func() error { return c.reporter.Run(ctx, registered.Cluster, c.tasks) })
+	parts.Go(func() error { return c.introspection().Run(ctx) })
+	if !a.cfg.ImageCleanupDisabled {
+		cleaner := image.NewCleaner(a.cfg, c.images, a.docker, func() (ids, names []string) { return image.UsedBy(c.tasks.Tasks()) })
+		parts.Go(func() error { return cleaner.Run(ctx) })
+	}
+	if a.cfg.SpotInstanceDrainingEnabled {
+		spot := &registration.SpotWatch{Metadata: a.metadata, ECS: a.ecs, Cluster: registered.Cluster, ContainerInstanceARN: registered.ContainerInstanceARN}
+		parts.Go(func() error { return spot.Run(ctx) })
+	}
+	if a.cfg.EnableRuntimeStats {
+		parts.Go(func() error { return c.runtimeStats(ctx) })
+	}
+	parts.Go(func() error {
+		endpoints.show(ctx, c.instance(ctx))
+		return nil
+	})
+	parts.Go(func() error {
+		select {
+		case <-c.tasks.Ready():
+			return c.session().Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}
+
+// instance is what task metadata tells about the instance; outside EC2, or without an answer, without its place in EC2.
+func (c *conversations) instance(ctx context.Context) metadata.Instance {
+	in := metadata.Instance{ARN: c.registered.ContainerInstanceARN, Cluster: c.registered.Cluster, AvailabilityZone: c.registered.AvailabilityZone}
+	if c.agent.cfg.External {
+		return in
+	}
+	if vpc, err := registration.LookUpVPC(ctx, c.agent.metadata, false); err == nil {
+		in.VPCID = vpc.ID
+	}
+	zone, err := registration.AvailabilityZoneID(ctx, c.agent.metadata)
+	if err != nil && !imds.IsBlackholed(err) && ctx.Err() == nil {
+		logger.Warn("Unable to get Availability Zone ID for the Instance", logger.Err(err))
+	}
+	in.AvailabilityZoneID = zone
+	return in
+}
+
+func (c *conversations) introspection() interface{ Run(context.Context) error } {
+	return introspection.Server(introspection.Agent{
+		Cluster: c.registered.Cluster, ContainerInstanceARN: c.registered.ContainerInstanceARN,
+		Version:   versionLine(),
+		Profiling: c.agent.cfg.EnableRuntimeStats,
+		Reports:   func() any { return c.reporter.Stats() },
+	}, c.tasks)
+}
+
+// versionLine is the agent's version as upgrade tooling reads it.
+func versionLine() string {
+	dirty := ""
+	if version.GitDirty {
+		dirty = "*"
+	}
+	return fmt.Sprintf("Amazon ECS Agent - v%s (%s%s)", version.Version, dirty, version.GitShortHash)
+}
+
+// session is the conversation on which ECS sends work.
+func (c *conversations) session() *acs.Session {
+	a := c.agent
+	return acs.New(acs.Config{
+		Cluster:              c.registered.Cluster,
+		ContainerInstanceARN: c.registered.ContainerInstanceARN,
+		AgentVersion:         version.Version,
+		AgentHash:            version.GitShortHash,
+		DockerVersion:        func(context.Context) string { return a.docker.Server().Version },
+		Endpoints:            a.ecs,
+		Dialer: &wsconn.Dialer{
+			Sign: func(ctx context.Context, url string) (http.Header, error) {
+				keys, err := a.instance.Retrieve(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return awsclient.SignWebsocket(ctx, keys, a.cfg.AWSRegion, url, nil, time.Now())
+			},
+			Proxy:      awsclient.WebsocketProxy(os.Getenv, a.cfg.DockerEndpoint),
+			TLS:        awsclient.TLSConfig(a.flags.InsecureSkipVerify),
+			ErrorTypes: acs.ErrorTypes,
+		},
+		Engine:      c.tasks,
+		Credentials: &a.roles,
+		Manifest:    newManifestNumber(a.store, c.manifest),
+	})
+}
+
+// runtimeStats writes figures about the process now and then.
+func (c *conversations) runtimeStats(ctx context.Context) error {
+	rotation := logger.RuntimeStatsRotation(logger.RotationFromEnvironment(os.LookupEnv))
+	file := logger.NewFile(c.agent.cfg.RuntimeStatsLogFile, rotation)
+	defer file.Close()
+	return logger.RunRuntimeStats(ctx, file)
+}
+
+// manifestNumber keeps the number of the last task manifest.
+type manifestNumber struct {
+	store *store.Store
+	last  atomic.Int64
+}
+
+func newManifestNumber(s *store.Store, last int64) *manifestNumber {
+	m := &manifestNumber{store: s}
+	m.last.Store(last)
+	return m
+}
+
+func (m *manifestNumber) ManifestSeq() int64 { return m.last.Load() }
+
+func (m *manifestNumber) SetManifestSeq(n int64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), manifestSaveLimit)
+	defer cancel()
+	if err := m.store.SaveManifestSequence(ctx, n); err != nil {
+		return err
+	}
+	m.last.Store(n)
+	return nil
+}

@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/httpd"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/agentapi"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/audit"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/registration"
+)
+
+// taskEndpoints is the server for containers. Tasks of a former run are served from the start with what was saved about
+// the instance, and after the registration with what is true now.
+type taskEndpoints struct {
+	agent   *agent
+	tasks   *engine.Engine
+	limiter *httpd.Limiter
+	parts   *errgroup.Group
+	current atomic.Pointer[http.Handler]
+}
+
+func (e *taskEndpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*e.current.Load()).ServeHTTP(w, r)
+}
+
+// serveTasks starts the server for containers.
+func (a *agent) serveTasks(ctx context.Context, parts *errgroup.Group, tasks *engine.Engine, identity registration.Identity) *taskEndpoints {
+	e := &taskEndpoints{agent: a, tasks: tasks, parts: parts,
+		limiter: httpd.NewLimiter(a.cfg.TaskMetadataSteadyStateRate, a.cfg.TaskMetadataBurstRate)}
+	e.show(ctx, metadata.Instance{ARN: identity.ContainerInstanceARN, Cluster: a.cfg.Cluster, AvailabilityZone: identity.AvailabilityZone})
+	parts.Go(func() error {
+		return httpd.Server{Name: "task api", Address: httpd.TaskAddress, Handler: e}.Run(ctx)
+	})
+	return e
+}
+
+// show makes the server tell from now on what in says about the instance.
+func (e *taskEndpoints) show(ctx context.Context, in metadata.Instance) {
+	if e.agent.cfg.TaskMetadataAZDisabled {
+		in.AvailabilityZone, in.AvailabilityZoneID = "", ""
+	}
+	log := e.agent.openAudit(in)
+	e.parts.Go(func() error { log.Run(ctx); return nil })
+	routes := &httpd.Router{}
+	credentials.Register(routes, &e.agent.roles, log)
+	metadata.Register(routes, in, e.tasks, e.agent.ecs)
+	agentapi.Register(routes, in.Cluster, e.tasks, &e.agent.roles, e.agent.ecs)
+	handler := httpd.TaskServer{Routes: routes, Limiter: e.limiter, Audit: log}.Handler()
+	e.current.Store(&handler)
+}
+
+// openAudit opens the audit log; nil, which writes nothing, when it is off or cannot be written.
+func (a *agent) openAudit(in metadata.Instance) *audit.Log {
+	if a.cfg.CredentialsAuditLogDisabled {
+		return nil
+	}
+	rotation := logger.RotationFromEnvironment(os.LookupEnv).Always()
+	log, err := audit.Open(a.cfg.CredentialsAuditLogFile, rotation, os.Stdout, in.Cluster, in.ARN)
+	if err != nil {
+		logger.Warn("Cannot write the audit log; credentials are served without it", logger.F("file", a.cfg.CredentialsAuditLogFile), logger.Err(err))
+		return nil
+	}
+	return log
+}

@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/container"
+	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/image"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/mapping"
+	"github.com/aws/amazon-ecs-agent/agent/registration"
+	"github.com/aws/amazon-ecs-agent/agent/report"
+	"github.com/aws/amazon-ecs-agent/agent/resource/volume"
+	"github.com/aws/amazon-ecs-agent/agent/store"
+	"github.com/aws/amazon-ecs-agent/agent/task"
+	"github.com/aws/amazon-ecs-agent/agent/version"
+)
+
+// endLimit bounds the wait for everything to end; Docker kills the agent's container 10 s after its signal.
+const endLimit = 5 * time.Second
+
+// start runs the agent: state first, then the tasks that run already and what they need (metadata, credentials), then
+// registration, then the conversations with ECS. It returns when ctx ends or a part fails.
+func (a *agent) start(ctx context.Context) error {
+	if err := registration.CheckCloudInit(ctx, a.metadata, registration.CloudInitResult); !a.cfg.External && err != nil {
+		return err
+	}
+	resources, err := registration.HostResources(registration.ReadHost(), a.cfg)
+	if err != nil {
+		return err
+	}
+	identity, tasks, err := a.restore(ctx)
+	if err != nil {
+		return err
+	}
+	if a.cfg.Cluster = identity.Cluster; a.cfg.Cluster == "" {
+		a.cfg.Cluster = registration.DefaultCluster // what containers, reports and metadata name until registration says more
+	}
+	reporter := report.New(a.ecs)
+	images := image.New(a.cfg, a.docker, a.store)
+	if err := images.Restore(); err != nil {
+		return terminal(err)
+	}
+	tasksEngine, err := a.newEngine(resources, images, reporter)
+	if err != nil {
+		return err
+	}
+	tasksEngine.Restore(tasks)
+
+	// What runs ends with ctx or with the first part that fails, and is waited for.
+	parts, partsCtx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return logger.RunStackDumps(partsCtx) })
+	parts.Go(func() error { return tasksEngine.Run(partsCtx) })
+	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, identity)
+	parts.Go(func() error {
+		registered, err := a.register(partsCtx, identity, resources)
+		if err != nil {
+			return err
+		}
+		a.cfg.Cluster = registered.Cluster
+		(&conversations{agent: a, tasks: tasksEngine, reporter: reporter, images: images, registered: registered,
+			manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
+		return nil
+	})
+	err = waitFor(ctx, parts)
+	if saveErr := a.store.FinalSave(tasksEngine.Tasks()); saveErr != nil && err == nil {
+		logger.Critical("Error saving state before final shutdown", logger.Err(saveErr))
+		return terminal(saveErr)
+	}
+	return err
+}
+
+// waitFor waits for the parts of the agent, but not for ever once the end was asked for.
+func waitFor(ctx context.Context, parts *errgroup.Group) error {
+	over := make(chan error, 1)
+	go func() { over <- parts.Wait() }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-over:
+		return err
+	case <-time.After(endLimit):
+		logger.Error("Some parts of the agent did not end in time", logger.F("limit", endLimit.String()))
+		return ctx.Err()
+	}
+}
+
+// restore reads what a former run left and decides who the agent goes on as.
+func (a *agent) restore(ctx context.Context) (registration.Identity, []*task.Task, error) {
+	instanceID := ""
+	if a.store.Enabled() {
+		instanceID, _ = registration.InstanceID(ctx, a.metadata)
+	}
+	state, err := a.store.Load()
+	if err != nil {
+		return registration.Identity{}, nil, terminal(err)
+	}
+	identity, err := registration.Restore(savedIdentity(state), instanceID, a.cfg.Cluster)
+	if err != nil {
+		return identity, nil, err
+	}
+	if identity.DropState {
+		if err := a.store.Wipe(); err != nil {
+			return identity, nil, terminal(err)
+		}
+		return identity, nil, nil
+	}
+	return identity, state.Tasks, nil
+}
+
+func savedIdentity(state *store.State) registration.Saved {
+	m := state.Metadata
+	saved := registration.Saved{InstanceID: m.EC2InstanceID, Cluster: m.Cluster, ContainerInstanceARN: m.ContainerInstanceARN, AvailabilityZone: m.AvailabilityZone}
+	if state.ManifestSequence >= 0 {
+		saved.ManifestSequence = &state.ManifestSequence
+	}
+	return saved
+}
+
+// newEngine gives the engine its hands: images, Docker, volumes, the checkpoint and the reports.
+func (a *agent) newEngine(resources registration.Resources, images *image.Puller, reporter *report.Reporter) (*engine.Engine, error) {
+	runner, err := container.New(a.cfg, a.docker, images, &a.roles, container.Host{CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint})
+	if err != nil {
+		return nil, err
+	}
+	behavior := a.cfg.ImagePullBehavior
+	return engine.New(engine.Config{
+		Rules: engine.Rules{
+			PullMustSucceed: behavior == config.ImagePullAlways || behavior == config.ImagePullOnce,
+			PullUpfront:     a.cfg.DependentContainersPullUpfront,
+			CleanupWait:     a.cfg.TaskCleanupWaitDuration,
+		},
+		CleanupJitter: a.cfg.TaskCleanupWaitDurationJitter,
+		Host: engine.HostResources{CPU: int64(resources.CPU), Memory: int64(resources.MemoryMiB),
+			ReservedTCP: resources.PortsTCP, ReservedUDP: resources.PortsUDP},
+		Resources:     &volume.Craft{Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName},
+		ContainerName: mapping.ContainerName,
+		Credentials:   &a.roles,
+	}, runner, a.store, reporter), nil
+}
+
+// register brings the instance into its cluster and keeps who it is now.
+func (a *agent) register(ctx context.Context, identity registration.Identity, resources registration.Resources) (registration.Result, error) {
+	if a.cfg.WarmPoolsSupport {
+		if err := registration.WaitInService(ctx, a.metadata); err != nil {
+			return registration.Result{}, err
+		}
+	}
+	ec2, err := awsclient.NewEC2(a.clientOptions())
+	if err != nil {
+		return registration.Result{}, err
+	}
+	registrar := &registration.Registrar{ECS: a.ecs, Metadata: a.metadata, Credentials: a.instance, EC2: ec2}
+	result, err := registrar.Register(ctx, registration.Request{Facts: a.facts(ctx), Resources: resources, Cluster: identity.Cluster, ContainerInstanceARN: identity.ContainerInstanceARN})
+	if err != nil {
+		return registration.Result{}, err
+	}
+	a.store.SaveMetadata(store.Metadata{
+		AgentVersion: version.Version, AvailabilityZone: result.AvailabilityZone, Cluster: result.Cluster,
+		ContainerInstanceARN: result.ContainerInstanceARN, EC2InstanceID: identity.InstanceID,
+	})
+	return result, nil
+}
+
+// unifiedCgroups reports whether the host uses cgroup v2.
+func unifiedCgroups(root string) bool {
+	_, err := os.Stat(root + "/cgroup.controllers")
+	return !errors.Is(err, os.ErrNotExist) && err == nil
+}
