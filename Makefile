@@ -1,0 +1,100 @@
+# `make help` lists the targets. Results go to out/.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := release
+.DELETE_ON_ERROR:
+
+# A toolchain that scripts/need-go.sh fetched comes before the one in PATH.
+export PATH := $(CURDIR)/out/go/bin:$(PATH)
+export CGO_ENABLED := 0
+
+IMAGE    := amazon/amazon-ecs-agent
+VERSION  := $(shell cat VERSION)
+REVISION := $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo unknown)
+DIRTY    := $(shell [ -z "$$(git status --porcelain 2>/dev/null)" ] && echo false || echo true)
+STAMP    := github.com/aws/amazon-ecs-agent/agent/version
+LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).GitShortHash=$(REVISION) -X $(STAMP).gitDirty=$(DIRTY)
+GOBUILD  := go build -trimpath -buildvcs=false
+
+# Packages with tests that need a real Docker engine.
+INTEG_PACKAGES = $(shell grep -rl --include='*_test.go' '^//go:build integration' agent misc | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+# What go test is told besides the packages, for example: make test-unit TESTFLAGS='-run Persist -v'
+TESTFLAGS ?=
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z][a-z0-9 -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## (.*)/  \1\t\2/' | expand -t 20
+	@echo
+	@echo '  BUILDER_IMAGE=<image with Go>  compiles inside a container instead of with the local Go'
+
+## build
+
+.PHONY: release docker gobuild static local-ecs example-image
+release: docker ## the image, saved to out/amazon-ecs-agent.tar (default)
+	docker save -o out/amazon-ecs-agent.tar $(IMAGE):make $(IMAGE):latest
+	@ls -lh out/amazon-ecs-agent.tar | awk '{print $$9 ": " $$5}'
+
+docker: static ## the image amazon/amazon-ecs-agent:make and :latest
+	scripts/stage-image.sh
+	scripts/with-docker.sh docker build --quiet --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		-t $(IMAGE):make -t $(IMAGE):latest -f Dockerfile out/image
+
+gobuild static: go ## out/amazon-ecs-agent, a static binary
+ifdef BUILDER_IMAGE
+	scripts/in-builder.sh $(GOBUILD) -ldflags '$(LDFLAGS)' -o out/amazon-ecs-agent ./agent
+else
+	$(GOBUILD) -ldflags '$(LDFLAGS)' -o out/amazon-ecs-agent ./agent
+endif
+
+local-ecs: go ## out/local-ecs, the local control plane
+	$(GOBUILD) -ldflags '-s -w' -o out/local-ecs ./misc/local-ecs
+
+example-image: go ## the image of the example tasks, amazon/ecs-example-web:latest
+	scripts/with-docker.sh misc/example-web/build.sh
+
+## try
+
+.PHONY: run up
+run: static local-ecs ## build, run an example task from start to end, show every step
+	scripts/with-docker.sh scripts/demo.sh
+
+up: static local-ecs ## keep local-ecs and the agent running until Ctrl-C
+	scripts/with-docker.sh scripts/up.sh
+
+## test
+
+.PHONY: test test-unit run-integ-tests test-e2e test-in-docker bench lint
+test: test-unit run-integ-tests test-e2e ## everything: unit, integration and end-to-end tests
+
+test-unit: go-race ## unit tests with the race detector
+	CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
+
+run-integ-tests: go ## tests against a real Docker engine
+	scripts/with-docker.sh go test -tags integration -count 1 -p 1 -timeout 15m $(TESTFLAGS) $(INTEG_PACKAGES)
+
+test-e2e: go ## the agent and local-ecs together on real Docker
+	scripts/with-docker.sh go test -tags e2e -count 1 -timeout 20m $(TESTFLAGS) ./misc/e2e
+
+test-in-docker: ## unit tests inside BUILDER_IMAGE
+	@[ -n "$(BUILDER_IMAGE)" ] || { echo 'test-in-docker needs BUILDER_IMAGE, an image with Go: make test-in-docker BUILDER_IMAGE=golang:1.26' >&2; exit 1; }
+	scripts/in-builder.sh go test -timeout 15m $(TESTFLAGS) ./...
+
+bench: static local-ecs ## Go benchmarks, then size, memory and speed of the agent
+	go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./agent/...
+	scripts/with-docker.sh go test -tags e2e -count 1 -run '^TestFootprint$$' -v ./misc/e2e
+
+lint: go ## gofmt, vet, staticcheck, other platforms, shellcheck
+	scripts/lint.sh
+
+.PHONY: clean
+clean: ## remove out/
+	@[ ! -d out ] || chmod -R u+w out
+	rm -rf out
+
+.PHONY: go go-race
+go:
+ifndef BUILDER_IMAGE
+	@scripts/need-go.sh
+endif
+go-race:
+	@scripts/need-go.sh --race

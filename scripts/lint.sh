@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Everything a machine can say about the code without running it. Goes on after a finding and fails at the end.
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root" || exit 1
+
+failed=0
+check() { # check NAME COMMAND...
+	say "$1"
+	shift
+	"$@" || failed=1
+}
+
+formatted() {
+	local files
+	files=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r gofmt -l)
+	[ -z "$files" ] || { printf 'not formatted:\n%s\n' "$files"; return 1; }
+}
+
+check gofmt formatted
+check 'go vet' go vet -tags integration,e2e ./...
+check staticcheck go tool staticcheck -tags integration,e2e ./...
+check 'build for Windows' env GOOS=windows go build -o /dev/null ./agent
+check 'build for arm64' env GOARCH=arm64 go build -o /dev/null ./agent
+if command -v shellcheck >/dev/null; then
+	check shellcheck shellcheck -x scripts/*.sh .ci/run misc/example-web/build.sh
+else
+	say 'shellcheck is not installed: scripts are not checked'
+fi
+exit $failed
