@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -19,7 +20,9 @@ import (
 // caller is gone, as with a real daemon.
 type fakeDocker struct {
 	mu         sync.Mutex
-	rng        *rand.Rand
+	seed       uint64
+	rng        *rand.Rand // for what the schedule does, never for calls
+	nth        map[string]int
 	containers map[string]*fakeContainer // by id
 	watchers   map[chan task.RuntimeEvent]struct{}
 	down       bool // every call fails, streams end
@@ -46,21 +49,30 @@ type fakeContainer struct {
 }
 
 func newFakeDocker(seed uint64) *fakeDocker {
-	return &fakeDocker{rng: rand.New(rand.NewPCG(seed, 1)), containers: map[string]*fakeContainer{}, watchers: map[chan task.RuntimeEvent]struct{}{},
+	return &fakeDocker{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), nth: map[string]int{}, containers: map[string]*fakeContainer{}, watchers: map[chan task.RuntimeEvent]struct{}{},
 		calls: map[string]int{}, lifetimes: map[string]lifetime{}}
 }
 
 //lint:ignore ST1005 Docker's text
 var errDown = errors.New("Cannot connect to the Docker daemon at unix:///fake. Is the docker daemon running?")
 
+// fate draws what happens to the nth call of a kind on a container. It depends on nothing but that and the seed, to the
+// nanosecond, so that a schedule is the same however goroutines are interleaved.
+func (d *fakeDocker) fate(kind, container string) (wait time.Duration, luck float64, orphaned bool) {
+	d.calls[kind]++
+	d.nth[kind+container]++
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s %s %d", d.seed, kind, container, d.nth[kind+container])
+	rng := rand.New(rand.NewPCG(d.seed, h.Sum64()))
+	return time.Duration(rng.Int64N(int64(20 * time.Millisecond))), rng.Float64(), rng.IntN(2) == 0
+}
+
 // call waits as long as the daemon takes, decides whether it fails, and runs effect under the lock. When the caller is
 // gone meanwhile the effect may happen all the same.
-func (d *fakeDocker) call(ctx context.Context, kind, errName string, effect func() error) error {
+func (d *fakeDocker) call(ctx context.Context, kind, container, errName string, effect func() error) error {
 	d.mu.Lock()
-	d.calls[kind]++
-	wait := time.Duration(d.rng.IntN(20)) * time.Millisecond
-	fails := d.rng.Float64() < d.failRate && kind != "stop" // the real one tries five times
-	orphaned := d.rng.IntN(2) == 0
+	wait, luck, orphaned := d.fate(kind, container)
+	fails := luck < d.failRate && kind != "stop" // the real one tries five times
 	d.mu.Unlock()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -90,19 +102,19 @@ func (d *fakeDocker) call(ctx context.Context, kind, errName string, effect func
 	return nil
 }
 
-func (d *fakeDocker) ResolveManifest(ctx context.Context, _ *task.Task, _ *task.Container) (m task.Manifest, err error) {
-	err = d.call(ctx, "manifest", task.ErrCannotPullImageManifest, func() error { m.Digest = "sha256:1"; return nil })
+func (d *fakeDocker) ResolveManifest(ctx context.Context, _ *task.Task, c *task.Container) (m task.Manifest, err error) {
+	err = d.call(ctx, "manifest", c.RuntimeName, task.ErrCannotPullImageManifest, func() error { m.Digest = "sha256:1"; return nil })
 	return m, err
 }
 
-func (d *fakeDocker) Pull(ctx context.Context, _ *task.Task, _ *task.Container) (task.PullResult, error) {
+func (d *fakeDocker) Pull(ctx context.Context, _ *task.Task, c *task.Container) (task.PullResult, error) {
 	began := time.Now()
-	err := d.call(ctx, "pull", task.ErrCannotPullContainer, func() error { return nil })
+	err := d.call(ctx, "pull", c.RuntimeName, task.ErrCannotPullContainer, func() error { return nil })
 	return task.PullResult{ImageID: "sha256:2", StartedAt: began, FinishedAt: time.Now()}, err
 }
 
 func (d *fakeDocker) Create(ctx context.Context, t *task.Task, c *task.Container) (res task.CreateResult, err error) {
-	err = d.call(ctx, "create", task.ErrCannotCreateContainer, func() error {
+	err = d.call(ctx, "create", c.RuntimeName, task.ErrCannotCreateContainer, func() error {
 		for _, f := range d.containers {
 			if f.name == c.RuntimeName {
 				res.RuntimeID = f.id // adopted
@@ -133,7 +145,7 @@ func (d *fakeDocker) checkTwins(arn, name string) {
 }
 
 func (d *fakeDocker) Start(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
-	err := d.call(ctx, "start", task.ErrCannotStartContainer, func() error {
+	err := d.call(ctx, "start", c.RuntimeName, task.ErrCannotStartContainer, func() error {
 		f, has := d.containers[c.RuntimeID]
 		if !has {
 			return fmt.Errorf("Error response from daemon: %w", task.ErrGone)
@@ -173,7 +185,7 @@ func (d *fakeDocker) exitLocked(f *fakeContainer, code int) {
 
 func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
 	gone := false
-	err := d.call(ctx, "stop", task.ErrCannotStopContainer, func() error {
+	err := d.call(ctx, "stop", c.RuntimeName, task.ErrCannotStopContainer, func() error {
 		f, has := d.containers[c.RuntimeID]
 		if !has {
 			gone = true
@@ -195,7 +207,7 @@ func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) 
 }
 
 func (d *fakeDocker) Inspect(ctx context.Context, c *task.Container) (state *task.ContainerState, err error) {
-	err = d.call(ctx, "inspect", task.ErrCannotInspectContainer, func() error {
+	err = d.call(ctx, "inspect", c.RuntimeName, task.ErrCannotInspectContainer, func() error {
 		for _, f := range d.containers {
 			if f.id == c.RuntimeID || c.RuntimeID == "" && f.name == c.RuntimeName {
 				state = f.state()
@@ -218,7 +230,7 @@ func (f *fakeContainer) state() *task.ContainerState {
 }
 
 func (d *fakeDocker) Remove(ctx context.Context, _ *task.Task, c *task.Container) error {
-	return d.call(ctx, "remove", task.ErrCannotRemoveContainer, func() error {
+	return d.call(ctx, "remove", c.RuntimeName, task.ErrCannotRemoveContainer, func() error {
 		for id, f := range d.containers {
 			if f.id != c.RuntimeID && f.name != c.RuntimeName {
 				continue
@@ -243,7 +255,7 @@ func (d *fakeDocker) Ping(ctx context.Context) error {
 }
 
 func (d *fakeDocker) List(ctx context.Context) (all []task.ContainerState, err error) {
-	err = d.call(ctx, "list", task.ErrCannotListContainers, func() error {
+	err = d.call(ctx, "list", "", task.ErrCannotListContainers, func() error {
 		for _, f := range d.containers {
 			s := f.state()
 			s.Partial, s.ExitCode = true, nil
@@ -347,6 +359,8 @@ type fakeStore struct {
 	mu      sync.Mutex
 	durable map[string][]byte
 	pending map[string][]byte // nil value: delete
+	// committing is set while a commit is due.
+	committing bool
 }
 
 type containerRecord struct {
@@ -367,6 +381,15 @@ func (s *fakeStore) put(key string, value any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending[key] = data
+	s.commitSoon()
+}
+
+// commitSoon is the background writer: what is pending gets to disk some milliseconds later.
+func (s *fakeStore) commitSoon() {
+	if !s.committing {
+		s.committing = true
+		time.AfterFunc(5*time.Millisecond+time.Nanosecond, func() { _ = s.Sync(context.Background()) })
+	}
 }
 
 func (s *fakeStore) SaveTask(t *task.Task) { s.put("t/"+t.ARN, t) }
@@ -380,6 +403,7 @@ func (s *fakeStore) DeleteTask(t *task.Task) {
 	for _, c := range t.Containers {
 		s.pending["c/"+t.ARN+"/"+c.Name] = nil
 	}
+	s.commitSoon()
 }
 
 func (s *fakeStore) Sync(context.Context) error {
@@ -393,6 +417,7 @@ func (s *fakeStore) Sync(context.Context) error {
 		}
 	}
 	clear(s.pending)
+	s.committing = false
 	return nil
 }
 
@@ -521,6 +546,8 @@ type rig struct {
 	engine *Engine
 	cancel context.CancelFunc
 	done   chan struct{}
+	// crashes counts them.
+	crashes int
 }
 
 func newRig(seed uint64) *rig {
@@ -553,16 +580,11 @@ func (r *rig) bootOn(runtime Runtime) {
 		defer close(r.done)
 		_ = e.Run(ctx)
 	}()
-	store := r.store
-	go func() { // the background writer
-		for sleep(ctx, 5*time.Millisecond) {
-			_ = store.Sync(ctx)
-		}
-	}()
 }
 
 // crash ends the engine at once; what was not on disk is lost.
 func (r *rig) crash() {
+	r.crashes++
 	r.ecs.mu.Lock()
 	r.ecs.dead = true
 	r.ecs.mu.Unlock()
