@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -113,17 +112,4 @@ func printVersion() {
 		fmt.Println("\tDirty: true")
 	}
 	fmt.Printf("\tGo: %s\n", runtime.Version())
-}
-
-// checkHealth asks the agent that runs on this host for a sign of life; any answer will do.
-func checkHealth() int {
-	url := config.HealthCheckURL(os.LookupEnv)
-	client := &http.Client{Timeout: config.HealthCheckTimeout}
-	response, err := client.Head(url)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "health check [HEAD %s] failed with error: %v\n", url, err)
-		return exitError
-	}
-	_ = response.Body.Close()
-	return exitSuccess
 }

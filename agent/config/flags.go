@@ -35,7 +35,7 @@ const WindowsServiceError = "Windows Services are not supported on Linux"
 // returns an error, flag.ErrHelp for -h; the program then ends with exit code 5.
 func ParseFlags(args []string, usage io.Writer) (Flags, error) {
 	var f Flags
-	set := flag.NewFlagSet("agent", flag.ContinueOnError)
+	set := flag.NewFlagSet("Amazon ECS Agent", flag.ContinueOnError)
 	set.SetOutput(usage)
 	set.BoolVar(&f.License, "license", false, "print the licenses of the agent and of what it is built from")
 	set.BoolVar(&f.Version, "version", false, "print the version")

@@ -94,7 +94,6 @@ func (w *work) advance(i int, status task.ContainerStatus) {
 	c := w.edit(i)
 	c.Known = status
 	if status == task.ContainerStopped {
-		c.Desired = task.ContainerStopped
 		c.Engine.Died, c.Engine.MustStop, c.Engine.Restart = false, false, false
 		c.Engine.InspectAt = time.Time{}
 		if c.Essential && w.t.ExecutionStoppedAt.IsZero() {
