@@ -47,8 +47,9 @@ func (r *Reporter) send(ctx context.Context, cluster string, tasks Tasks, l *lin
 		tasks.Acknowledge(l.arn, sent, containers)
 	} else {
 		r.mu.Lock()
-		r.failed(l, err)
+		v := r.failed(l, err)
 		r.mu.Unlock()
+		v.log(l.arn, change.status, err)
 	}
 	r.release(l)
 }
@@ -56,22 +57,30 @@ func (r *Reporter) send(ctx context.Context, cluster string, tasks Tasks, l *lin
 // choose gives the first change of the line that ECS has to hear of; redundant ones are removed. Without one, the slot is
 // given back.
 func (r *Reporter) choose(l *line, t *task.Task, known bool) (taskChange, bool) {
+	change, found, redundant := r.chooseLocked(l, t, known)
+	for _, status := range redundant {
+		logger.Debug("Not submitting redundant event; just removing", logger.F("taskARN", l.arn), logger.F("status", status.String()))
+	}
+	return change, found
+}
+
+func (r *Reporter) chooseLocked(l *line, t *task.Task, known bool) (change taskChange, found bool, redundant []task.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(l.queue) > 0 {
-		change := &l.queue[0]
-		if known && worthSubmitting(t, l, *change) {
+		first := &l.queue[0]
+		if known && worthSubmitting(t, l, *first) {
 			// Container changes gathered while the task went on must not take it back.
-			change.status = max(change.status, l.accepted)
-			return *change, true
+			first.status = max(first.status, l.accepted)
+			return *first, true, redundant
 		}
-		logger.Debug("Not submitting redundant event; just removing", logger.F("taskARN", l.arn), logger.F("status", change.status.String()))
+		redundant = append(redundant, first.status)
 		r.counts.Redundant++
 		l.shift()
 	}
 	l.sending = false
 	r.inFlight--
-	return taskChange{}, false
+	return taskChange{}, false, redundant
 }
 
 func (r *Reporter) release(l *line) {
@@ -81,36 +90,64 @@ func (r *Reporter) release(l *line) {
 	r.inFlight--
 }
 
+// verdict is what became of a change whose submission failed.
+type verdict struct {
+	fate     fate
+	attempts int
+	pause    time.Duration
+}
+
+type fate int
+
+const (
+	retried fate = iota
+	parked       // ECS refuses it until something changes elsewhere
+	dropped
+	superseded // a newer change has taken its container changes
+)
+
 // failed decides what becomes of the first change after a failed submission. The caller holds the lock.
-func (r *Reporter) failed(l *line, err error) {
-	change := l.queue[0]
-	fields := []logger.Field{logger.F("taskARN", l.arn), logger.F("status", change.status.String()), logger.Err(err)}
-	pause := l.backoff.next()
+func (r *Reporter) failed(l *line, err error) verdict {
+	v := verdict{pause: l.backoff.next(), attempts: l.backoff.failures}
 	l.refusal = false
 	switch {
 	case errors.Is(err, ecsapi.ErrInvalidParameter), errors.Is(err, ecsapi.ErrUnbuildable):
-		logger.Error("ECS can never accept this state change; dropping it", fields...)
+		v.fate = dropped
 		r.counts.Dropped++
 		l.shift()
 	case errors.Is(err, ecsapi.ErrClient) && len(l.queue) > 1:
-		// It may be this very change that the service does not want: a newer one waits and takes its container changes.
-		logger.Error("ECS refuses this state change; a newer one takes its place", fields...)
+		// It may be this very change that the service does not want.
+		v.fate = superseded
 		r.counts.Dropped++
 		l.yield()
 	case errors.Is(err, ecsapi.ErrClient), errors.Is(err, ecsapi.ErrAccessDenied), errors.Is(err, ecsapi.ErrClusterNotFound):
-		pause = max(pause, parkPause)
-		l.parked, l.refusal = true, errors.Is(err, ecsapi.ErrClient)
+		v.fate, v.pause = parked, max(v.pause, parkPause)
 		r.counts.Retried++
-		logger.Error("ECS refuses this state change; it is kept and tried again. Check the instance role's permissions and that the cluster and the container instance exist",
-			append(fields, logger.F("retryIn", pause.String()))...)
+		l.parked, l.refusal = true, errors.Is(err, ecsapi.ErrClient)
 	default:
 		r.counts.Retried++
+	}
+	l.due = time.Now().Add(v.pause)
+	return v
+}
+
+// log tells people. It is not called under the lock: the log may be slow, and the engine must not wait for it here.
+func (v verdict) log(arn string, status task.Status, err error) {
+	fields := []logger.Field{logger.F("taskARN", arn), logger.F("status", status.String()), logger.Err(err)}
+	switch v.fate {
+	case dropped:
+		logger.Error("ECS can never accept this state change; dropping it", fields...)
+	case superseded:
+		logger.Error("ECS refuses this state change; a newer one takes its place", fields...)
+	case parked:
+		logger.Error("ECS refuses this state change; it is kept and tried again. Check the instance role's permissions and that the cluster and the container instance exist",
+			append(fields, logger.F("retryIn", v.pause.String()))...)
+	default:
 		// Powers of two: an outage of hours must not fill the log.
-		if bits.OnesCount(uint(l.backoff.failures)) == 1 {
-			logger.Warn("Cannot report to ECS; trying again", append(fields, logger.F("attempts", l.backoff.failures), logger.F("retryIn", pause.String()))...)
+		if bits.OnesCount(uint(v.attempts)) == 1 {
+			logger.Warn("Cannot report to ECS; trying again", append(fields, logger.F("attempts", v.attempts), logger.F("retryIn", v.pause.String()))...)
 		}
 	}
-	l.due = time.Now().Add(pause)
 }
 
 // backoff computes the pauses after failures in a row.
