@@ -1,0 +1,168 @@
+package httpd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/httpd/audit"
+)
+
+func request(h http.Handler, method, target, from string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "/", nil)
+	r.URL.Path, r.URL.RawQuery, _ = strings.Cut(target, "?")
+	r.RemoteAddr = from
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestTaskServerOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		audits := audit.New("cluster", "instance", &log)
+		h := TaskServer{Routes: testRoutes(), Limiter: NewLimiter(40, 60), Audit: audits}.Handler()
+		const caller = "169.254.172.3:51234"
+
+		// The clean path comes first, and costs nothing.
+		for range 100 {
+			w := request(h, "GET", "//v3//eid?a=b", caller)
+			if w.Code != http.StatusMovedPermanently || w.Header().Get("Location") != "/v3/eid?a=b" || w.Body.Len() > 0 || len(w.Header()) != 1 {
+				t.Fatalf("%d %v %q", w.Code, w.Header(), w.Body)
+			}
+		}
+		wantHeader := func(w *httptest.ResponseRecorder) {
+			t.Helper()
+			for key, want := range map[string]string{
+				"X-Rate-Limit-Limit": "40.00", "X-Rate-Limit-Duration": "1", "X-Rate-Limit-Request-Forwarded-For": "", "X-Rate-Limit-Request-Remote-Addr": caller,
+			} {
+				if got, has := w.Header()[key]; !has || got[0] != want {
+					t.Errorf("%s: %q, want %q", key, got, want)
+				}
+			}
+		}
+		for i := range 60 {
+			w := request(h, "GET", "/v3/eid", caller)
+			if w.Code != http.StatusOK {
+				t.Fatalf("request %d: %d", i, w.Code)
+			}
+			wantHeader(w)
+		}
+		w := request(h, "GET", "/v3/eid", caller)
+		wantHeader(w)
+		if w.Code != http.StatusTooManyRequests || w.Body.String() != "You have reached maximum request limit." || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
+		}
+		// Other paths and other callers have limits of their own.
+		w = request(h, "GET", "/nowhere", caller)
+		wantHeader(w)
+		if w.Code != http.StatusNotFound || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		if w := request(h, "POST", "/api/eid/state", caller); w.Code != http.StatusMethodNotAllowed || w.Body.Len() > 0 {
+			t.Errorf("%d %q", w.Code, w.Body)
+		}
+		if w := request(h, "GET", "/v3/eid", "169.254.172.4:51234"); w.Code != http.StatusOK {
+			t.Errorf("another caller: %d", w.Code)
+		}
+		if w := request(h, "GET", "/v3/eid", "169.254.172.3:1"); w.Code != http.StatusTooManyRequests {
+			t.Errorf("another port: %d", w.Code)
+		}
+		// 40 tokens a second come back.
+		time.Sleep(50 * time.Millisecond)
+		for i, want := range []int{200, 200, 429} {
+			if w := request(h, "GET", "/v3/eid", caller); w.Code != want {
+				t.Errorf("after a pause, request %d: %d", i, w.Code)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		audits.Run(ctx)
+		lines := strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
+		if len(lines) != 3 || lines[0] != `2000-01-01T00:00:00Z 429 169.254.172.3:51234 "/v3/eid" "" - ` {
+			t.Errorf("audit log %q", lines)
+		}
+	})
+}
+
+func TestLimiterTableIsBounded(t *testing.T) {
+	l := NewLimiter(40, 60)
+	now := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range maxBuckets {
+		if !l.allow("10.0.0.1", fmt.Sprint("/v4/", i), now) {
+			t.Fatalf("path %d refused", i)
+		}
+	}
+	// The flood of paths is one from here on.
+	allowed := 0
+	for i := range 1000 {
+		if l.allow("10.0.0.1", fmt.Sprint("/v4/more", i), now) {
+			allowed++
+		}
+	}
+	if allowed != 60 || len(l.buckets) != maxBuckets+1 {
+		t.Errorf("%d allowed, %d buckets", allowed, len(l.buckets))
+	}
+	if !l.allow("10.0.0.2", "/v4/other", now) {
+		t.Error("another caller suffers from it")
+	}
+	// Buckets that are full again are forgotten.
+	if !l.allow("10.0.0.1", "/v4/later", now.Add(2*time.Second)) || len(l.buckets) > 3 {
+		t.Errorf("%d buckets left", len(l.buckets))
+	}
+}
+
+func TestRemoteHost(t *testing.T) {
+	for in, want := range map[string]string{"10.0.0.1:80": "10.0.0.1", "[::1]:80": "[::1]", "@": "@", "": ""} {
+		if got := remoteHost(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
+
+func TestUnencodableBody(t *testing.T) {
+	w := httptest.NewRecorder()
+	JSON(w, http.StatusOK, "test", func() {})
+	if w.Code != http.StatusInternalServerError || w.Body.String() != "{}" || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
+	}
+}
+
+func TestTaskServerRuns(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	var log strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		done <- TaskServer{Routes: testRoutes(), Limiter: NewLimiter(1, 1), Audit: audit.New("c", "i", &log), Address: address}.Run(ctx)
+	}()
+	const ask = "GET /v3/eid HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	answer := ""
+	for deadline := time.Now().Add(10 * time.Second); !strings.HasPrefix(answer, "HTTP/1.1 200") && time.Now().Before(deadline); {
+		answer = fetch(address, ask)
+	}
+	if !strings.HasPrefix(answer, "HTTP/1.1 200") {
+		t.Fatal(answer)
+	}
+	if answer := fetch(address, ask); !strings.HasPrefix(answer, "HTTP/1.1 429") {
+		t.Error(answer)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), ` 429 127.0.0.1:`) {
+		t.Errorf("audit log %q", log.String())
+	}
+}
