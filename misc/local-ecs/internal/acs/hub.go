@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -242,13 +243,20 @@ func (h *Hub) Drop(instanceID string, code int, text string) int {
 	})
 }
 
-// SendFrame sends raw bytes as a text or binary frame and returns to how many sessions.
+// SendFrame sends raw bytes as a text or binary frame and returns to how many sessions. In text, ${cluster} and
+// ${containerInstance} become what the agent calls them.
 func (h *Hub) SendFrame(instanceID string, binary bool, data []byte) int {
 	kind := websocket.TextMessage
 	if binary {
 		kind = websocket.BinaryMessage
 	}
-	return h.each(instanceID, func(s *session) { s.write(kind, data) })
+	return h.each(instanceID, func(s *session) {
+		if binary {
+			s.write(kind, data)
+			return
+		}
+		s.write(kind, []byte(strings.NewReplacer("${cluster}", s.cluster, "${containerInstance}", s.instanceArn).Replace(string(data))))
+	})
 }
 
 func short(id string) string {

@@ -191,12 +191,15 @@ func (a *Agent) TryConnect() error {
 	return nil
 }
 
-// Connect opens the ACS session; it must succeed.
+// Connect opens the ACS session; it must succeed. It returns when the service counts the agent as connected: it has
+// sent its manifest.
 func (a *Agent) Connect() {
 	a.t.Helper()
+	before := len(a.Received(acsmsg.TypeManifest))
 	if err := a.TryConnect(); err != nil {
 		a.t.Fatalf("connect: %v", err)
 	}
+	Eventually(a.t, "manifest after connecting", func() bool { return len(a.Received(acsmsg.TypeManifest)) > before })
 }
 
 // Drop cuts the ACS session.
@@ -259,6 +262,8 @@ func (a *Agent) handle(conn *websocket.Conn, e acsmsg.Envelope) error {
 		if err != nil {
 			return err
 		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		return conn.WriteMessage(websocket.TextMessage, b)
 	}
 	switch e.Type {
@@ -382,6 +387,15 @@ func (a *Agent) Task(arn string) *acsmsg.Task {
 		return &acsmsg.Task{}
 	}
 	return t
+}
+
+// Send writes a raw text frame.
+func (a *Agent) Send(frame []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.conn.WriteMessage(websocket.TextMessage, frame); err != nil {
+		a.t.Errorf("send: %v", err)
+	}
 }
 
 // Desired returns the desired status of a task, "" when the agent does not have it.

@@ -105,10 +105,13 @@ func (a *API) reply(w http.ResponseWriter, out any, err error) {
 		}
 		w.Header().Set("X-Amzn-ErrorType", e.Type)
 		w.WriteHeader(e.HTTPStatus())
-		json.NewEncoder(w).Encode(map[string]string{"__type": e.Type, "message": e.Message})
-		return
+		out = map[string]string{"__type": e.Type, "message": e.Message}
 	}
-	json.NewEncoder(w).Encode(out)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(out); err != nil {
+		a.Log.Warn("answer not sent", "error", err)
+	}
 }
 
 // operations are all operations by name.

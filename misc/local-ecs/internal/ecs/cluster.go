@@ -60,7 +60,7 @@ type (
 		DoubleValue    float64  `json:"doubleValue"`
 		LongValue      int64    `json:"longValue"`
 		IntegerValue   int      `json:"integerValue"`
-		StringSetValue []string `json:"stringSetValue,omitempty"`
+		StringSetValue []string `json:"stringSetValue,omitzero"`
 	}
 	// PlatformDevice is a GPU of an instance.
 	PlatformDevice struct {

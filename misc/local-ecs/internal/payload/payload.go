@@ -198,16 +198,16 @@ func registryAuth(d *ecs.TaskDefinition, c *ecs.ContainerDefinition, region stri
 
 func (r *Renderer) secrets(c *ecs.ContainerDefinition) []acsmsg.Secret {
 	var out []acsmsg.Secret
-	add := func(s ecs.Secret, target string) {
-		out = append(out, acsmsg.Secret{Name: s.Name, ValueFrom: s.ValueFrom, Type: "ENVIRONMENT_VARIABLE", Target: target,
+	add := func(s ecs.Secret, kind, target string) {
+		out = append(out, acsmsg.Secret{Name: s.Name, ValueFrom: s.ValueFrom, Type: kind, Target: target,
 			Provider: taskdef.SecretProvider(s.ValueFrom), Region: taskdef.SecretRegion(s.ValueFrom, r.Names.Region)})
 	}
 	for _, s := range c.Secrets {
-		add(s, "CONTAINER")
+		add(s, "ENVIRONMENT_VARIABLE", "CONTAINER")
 	}
 	if c.LogConfiguration != nil {
 		for _, s := range c.LogConfiguration.SecretOptions {
-			add(s, "LOG_DRIVER")
+			add(s, "BOOTSTRAP", "LOG_DRIVER")
 		}
 	}
 	return out

@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -87,6 +89,19 @@ func (p *plane) call(operation string, in, out any) {
 	p.t.Helper()
 	if err := agenttest.Call(p.Endpoint, operation, in, out); err != nil {
 		p.t.Fatalf("%s: %v", operation, err)
+	}
+}
+
+// get reads JSON of the test interface.
+func (p *plane) get(path string, out any) {
+	p.t.Helper()
+	resp, err := http.Get(p.Endpoint + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		p.t.Fatalf("%s: %v", path, err)
 	}
 }
 
