@@ -137,6 +137,7 @@ func (a *agent) newEngine(resources registration.Resources, images *image.Puller
 	return engine.New(engine.Config{
 		Rules: engine.Rules{
 			PullMustSucceed: behavior == config.ImagePullAlways || behavior == config.ImagePullOnce,
+			PullAlways:      behavior == config.ImagePullDefault || behavior == config.ImagePullAlways,
 			PullUpfront:     a.cfg.DependentContainersPullUpfront,
 			CleanupWait:     a.cfg.TaskCleanupWaitDuration,
 		},

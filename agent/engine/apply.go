@@ -11,6 +11,8 @@ type Rules struct {
 	// PullMustSucceed is set for ECS_IMAGE_PULL_BEHAVIOR always and once: a failed pull ends the task. Otherwise the
 	// create step goes on with the image that is there, or fails.
 	PullMustSucceed bool
+	// PullAlways is set for the behaviours default and always: every pull step really pulls.
+	PullAlways bool
 	// PullUpfront is ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT: dependsOn does not hold back pulls.
 	PullUpfront bool
 	// CleanupWait is how long a stopped task's containers are kept (ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION).

@@ -103,6 +103,12 @@ func (w *work) begin(i int, step task.Step) {
 	c := w.progress(i)
 	c.Engine.Step = step
 	switch step {
+	case task.StepPull:
+		if w.rules.PullAlways && w.t.PullStartedAt.IsZero() {
+			// Known now already: a stop may come before the pull is over.
+			w.t.PullStartedAt = w.now
+			w.saveTask = true
+		}
 	case task.StepStop:
 		c.Engine.RetryStopAt = time.Time{}
 		if c.Engine.CameBack {
@@ -112,6 +118,7 @@ func (w *work) begin(i int, step task.Step) {
 	case task.StepRestart:
 		c = w.edit(i)
 		c.Engine.Restart = false
+		c.Engine.EventExitCode, c.ExitCode = c.ExitCode, nil // back only if the start fails
 		tracker := task.RestartTracker{Policy: *c.RestartPolicy}
 		if c.Restarts != nil {
 			tracker = *c.Restarts
@@ -291,6 +298,9 @@ func (w *work) afterStart(i int, s *task.ContainerState) {
 func (w *work) restarted(i int, e StepDone) {
 	if e.Err == nil || errorName(e.Err) == task.ErrCannotInspectContainer {
 		c := w.progress(i)
+		if !c.Engine.Died {
+			c.Engine.EventExitCode = nil
+		}
 		if e.State != nil {
 			c.Observe(e.State)
 			w.afterStart(i, e.State)
@@ -299,6 +309,7 @@ func (w *work) restarted(i int, e StepDone) {
 		}
 		return
 	}
+	w.exitCode(i, w.t.Containers[i].Engine.EventExitCode)
 	if mayBeRunning(e.Err) {
 		w.wantStopped(i) // known is RUNNING: a stop call follows
 		return

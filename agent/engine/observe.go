@@ -121,7 +121,9 @@ func (e Listed) apply(w *work) {
 			}
 		}
 		c = w.progress(i)
-		c.Engine.Restored = e.Restored
+		if c.Engine.Restored = e.Restored; e.Restored && found != nil {
+			c.Observe(found) // readers need not wait for the inspect
+		}
 		switch {
 		case c.Known == task.ContainerStopped:
 			// Looked at only if it runs again.
