@@ -56,10 +56,12 @@ example-image: go ## the image of the example tasks, amazon/ecs-example-web:late
 
 .PHONY: run up
 run: static local-ecs ## build, run an example task from start to end, show every step
-	scripts/with-docker.sh scripts/demo.sh
+	$(GOBUILD) -o out/demo ./misc/e2e/demo
+	@scripts/with-docker.sh out/demo run -dir out/run
 
 up: static local-ecs ## keep local-ecs and the agent running until Ctrl-C
-	scripts/with-docker.sh scripts/up.sh
+	$(GOBUILD) -o out/demo ./misc/e2e/demo
+	@scripts/with-docker.sh out/demo up -dir out/up
 
 ## test
 
