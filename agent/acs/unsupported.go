@@ -1,0 +1,50 @@
+package acs
+
+import (
+	"slices"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// missing are the features of a task that this agent lacks. A new task that needs one of them is refused; a task that is
+// known already (taken over from another agent's data directory) is not, and every task can be stopped.
+var missing = []struct {
+	feature string
+	needed  func(*task.Task) bool
+}{
+	{"network mode awsvpc", func(t *task.Task) bool { return t.NetworkMode == modeAWSVPC }},
+	{"Service Connect", func(t *task.Task) bool { return t.ServiceConnect != nil }},
+	{"Amazon EBS volumes", hasVolume(task.VolumeEBS)},
+	{"Amazon S3 Files volumes", hasVolume(task.VolumeS3Files)},
+	{"Amazon EFS volumes", hasVolume(task.VolumeEFS)},
+	{"FSx for Windows File Server volumes", hasVolume(task.VolumeFSxWindows)},
+	{"FireLens log routers", anyContainer(func(c *task.Container) bool { return c.Firelens != nil })},
+	{"secrets", anyContainer(func(c *task.Container) bool { return len(c.Secrets) > 0 })},
+	{"environment files", anyContainer(func(c *task.Container) bool { return len(c.EnvironmentFiles) > 0 })},
+	{"credential specs (gMSA)", anyContainer(func(c *task.Container) bool { return len(c.CredentialSpecs) > 0 })},
+	{"GPUs", func(t *task.Task) bool {
+		return slices.ContainsFunc(t.Associations, func(a task.Association) bool { return a.Type == "gpu" })
+	}},
+	{`pidMode "task"`, func(t *task.Task) bool { return t.PIDMode == "task" }},
+	{`ipcMode "task"`, func(t *task.Task) bool { return t.IPCMode == "task" }},
+}
+
+// unsupported names the first feature the task needs and this agent lacks; empty when there is none.
+func unsupported(t *task.Task) string {
+	for _, m := range missing {
+		if m.needed(t) {
+			return m.feature
+		}
+	}
+	return ""
+}
+
+func hasVolume(kind string) func(*task.Task) bool {
+	return func(t *task.Task) bool {
+		return slices.ContainsFunc(t.Volumes, func(v task.Volume) bool { return v.Type == kind })
+	}
+}
+
+func anyContainer(holds func(*task.Container) bool) func(*task.Task) bool {
+	return func(t *task.Task) bool { return slices.ContainsFunc(t.Containers, holds) }
+}
