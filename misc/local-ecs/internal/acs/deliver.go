@@ -66,33 +66,39 @@ func (s *session) dueIn(tx *state.Tx) []*state.Task {
 	})
 }
 
-// redeliver sends again what waits too long for its acknowledgement.
+// redeliver sends again what waits too long for its acknowledgement. An agent acknowledges a payload only when it could
+// handle all of it; so when a task of it is over meanwhile, refused for example, the others go into a new payload.
 func (s *session) redeliver() {
 	now := time.Now()
 	for id, d := range s.sent {
 		if now.Before(d.resend) {
 			continue
 		}
-		if !s.wanted(d) {
+		wanted := s.wanted(d)
+		if len(wanted) < len(d.tasks) {
 			delete(s.sent, id)
+			for _, task := range wanted {
+				delete(s.announced, task)
+			}
 			continue
 		}
 		d.resend = now.Add(s.hub.Redeliver)
 		s.log.Warn("payload unacknowledged, sent again", "tasks", len(d.tasks))
 		s.sendFrame(acsmsg.TypePayload, d.frame)
 	}
+	s.deliver()
 }
 
-// wanted tells whether a delivery still holds something the agent must hear.
-func (s *session) wanted(d *delivery) bool {
-	wanted := false
+// wanted returns the tasks of a delivery about which the agent must still hear what it says.
+func (s *session) wanted(d *delivery) (ids []string) {
 	s.hub.Store.View(func(tx *state.Tx) {
 		for id, what := range d.tasks {
-			t := tx.Tasks.Get(id)
-			wanted = wanted || t != nil && t.Live() && ecs.Rank(t.Acked) < ecs.Rank(what.desired)
+			if t := tx.Tasks.Get(id); t != nil && t.Live() && ecs.Rank(t.Acked) < ecs.Rank(what.desired) {
+				ids = append(ids, id)
+			}
 		}
 	})
-	return wanted
+	return ids
 }
 
 // acked notes that the agent has taken over what a payload said. Acknowledgements of manifests need nothing.

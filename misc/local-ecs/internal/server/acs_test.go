@@ -47,6 +47,27 @@ func TestUnacknowledgedPayloadIsSentAgain(t *testing.T) {
 	}
 }
 
+// An agent does not acknowledge a payload of which it refuses one task. The other tasks must not suffer.
+func TestRefusedTaskDoesNotHoldBackOthers(t *testing.T) {
+	p := start(t)
+	a := agenttest.New(t, p.Endpoint)
+	a.Register()
+	a.Manual = true
+	a.Mute[acsmsg.TypePayload] = true
+	a.Connect()
+	p.register(webDefinition())
+	tasks := p.run(m{"taskDefinition": "web", "count": 2})
+	agenttest.Eventually(t, "delivery", func() bool { return len(a.Received(acsmsg.TypePayload)) == 1 })
+	a.Call("SubmitTaskStateChange", m{"task": tasks[0].TaskArn, "status": "STOPPED", "reason": "UnrecogniedTaskError: x"}, nil)
+	a.SetMute(acsmsg.TypePayload, false)
+	agenttest.Eventually(t, "the other task is acknowledged", func() bool { return p.acked(tasks[1].TaskArn) == ecs.Running })
+	all := a.Received(acsmsg.TypePayload)
+	last := message[acsmsg.Payload](t, all[len(all)-1])
+	if len(last.Tasks) != 1 || last.Tasks[0].Arn != tasks[1].TaskArn {
+		t.Errorf("last payload has %d tasks", len(last.Tasks))
+	}
+}
+
 func TestStopsAndStartsAreBundledAndNumbered(t *testing.T) {
 	p := start(t)
 	a := agenttest.New(t, p.Endpoint)

@@ -130,8 +130,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // IMDS is the instance metadata service, for an address of its own.
 func (s *Server) IMDS() http.Handler { return s.imds }
 
-// Run schedules services until ctx ends.
-func (s *Server) Run(ctx context.Context) { s.scheduler.Run(ctx) }
+// Run schedules services and saves the state until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	var saving sync.WaitGroup
+	saving.Go(func() { s.store.Sync(ctx) })
+	s.scheduler.Run(ctx)
+	saving.Wait()
+}
 
 // Close ends all sessions and closes the state. Nothing may be served any more.
 func (s *Server) Close() error {

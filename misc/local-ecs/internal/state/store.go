@@ -8,11 +8,14 @@
 //	├── tasks            id → Task
 //	└── services         cluster/name → Service
 //
-// Values are JSON. A change is visible to readers at once; Update returns when it is on disk. Changes that come while
-// another one is being written go to disk together.
+// Values are JSON. A change is visible to readers at once; Update returns when it is in the file, so that nothing is lost
+// when the process dies at any instant. The file is forced to the disk once a second only (see Sync): agents wait for
+// the answers of many small changes, and a power failure on a laptop may cost the last of them.
+// Changes that come while another one is being written go into the file together.
 package state
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +23,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -40,10 +44,11 @@ type Store struct {
 
 	mu       sync.RWMutex // guards everything below
 	rows     tables
-	open     *batch // changes not yet on disk
+	open     *batch // changes not yet in the file
 	watchers map[chan struct{}]bool
 
-	writing sync.Mutex // held while a batch goes to disk
+	writing sync.Mutex  // held while a batch goes into the file
+	unsaved atomic.Bool // the file has changes that were not forced to the disk
 }
 
 type tables struct {
@@ -77,7 +82,7 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	path := filepath.Join(dir, FileName)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, NoSync: true})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open %s: another local-ecs is using this data directory; stop it or choose another --data-dir", path)
 	}
@@ -92,11 +97,27 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the file.
+// Sync forces the file to the disk once a second, when it has changed, until ctx ends.
+func (s *Store) Sync(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if s.unsaved.Swap(false) && s.db.Sync() != nil {
+				s.unsaved.Store(true) // next time; Close tells
+			}
+		}
+	}
+}
+
+// Close forces the file to the disk and closes it.
 func (s *Store) Close() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	return s.db.Close()
+	return errors.Join(s.db.Sync(), s.db.Close())
 }
 
 func (s *Store) load() error {
@@ -166,7 +187,7 @@ func (s *Store) View(read func(tx *Tx)) {
 	read(s.tx())
 }
 
-// Update runs change alone and makes its changes durable; when change returns an error nothing has happened.
+// Update runs change alone and writes its changes; when change returns an error nothing has happened.
 func (s *Store) Update(change func(tx *Tx) error) error {
 	b, err := s.stage(change)
 	if err != nil || b == nil {
@@ -211,7 +232,7 @@ func (s *Store) stage(fn func(tx *Tx) error) (*batch, error) {
 	return s.open, nil
 }
 
-// flush returns when b is on disk. Whoever comes first writes for all that staged changes meanwhile.
+// flush returns when b is in the file. Whoever comes first writes for all that staged changes meanwhile.
 func (s *Store) flush(b *batch) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -237,8 +258,9 @@ func (s *Store) flush(b *batch) error {
 		return nil
 	})
 	b.done = true
+	s.unsaved.Store(true)
 	if b.err != nil {
-		// Memory is ahead of the disk now; the next batch tries again.
+		// Memory is ahead of the file now; the next batch tries again.
 		b.err = fmt.Errorf("write state: %w", b.err)
 		s.mu.Lock()
 		s.open.changes = append(b.changes, s.open.changes...)

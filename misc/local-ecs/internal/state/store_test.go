@@ -61,6 +61,29 @@ func TestStateSurvives(t *testing.T) {
 	})
 }
 
+// What Update has returned is in the file, whatever happens to the process.
+func TestNothingIsLostWithoutClose(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	put(t, s, "a", ecs.Running)
+	data, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, FileName), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, other)
+	defer c.Close()
+	c.View(func(tx *Tx) {
+		if tx.Tasks.Get("a") == nil {
+			t.Error("the task is not in the file")
+		}
+	})
+}
+
 func TestFailedUpdateChangesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
