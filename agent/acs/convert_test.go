@@ -78,6 +78,17 @@ func kindOf(v task.Volume) string {
 	return v.Type
 }
 
+// Only a volume without a type is left to an attachment.
+func TestTypedVolumeIsNotClaimed(t *testing.T) {
+	_, err := convert(wireOf(t, map[string]any{
+		"volumes":     json.RawMessage(`[{"name":"v","type":"efs"}]`),
+		"attachments": json.RawMessage(`[{"attachmentType":"s3files","attachmentProperties":[{"name":"volumeName","value":"v"},{"name":"volumeId","value":"i"}]}]`),
+	}))
+	if err == nil || err.Error() != "invalid volume: empty volume configuration" {
+		t.Error(err)
+	}
+}
+
 // What the payload says about a volume, and what agent.db says about it, are read alike.
 func TestVolumesAreThoseOfTheModel(t *testing.T) {
 	for _, text := range []string{

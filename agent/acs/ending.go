@@ -85,7 +85,7 @@ func (b *backoff) after(e ending) time.Duration {
 	if !e.valid() {
 		return b.next()
 	}
-	if e.expired || e.lived >= lasting {
+	if e.lived >= lasting {
 		b.reset()
 		if e.expired || e.orderly() {
 			return 0

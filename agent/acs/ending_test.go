@@ -125,6 +125,9 @@ func TestShortConnectionsNeverLoop(t *testing.T) {
 		}
 	}
 	var b backoff
+	if wait := b.after(ending{err: closed(1006), connected: true, lived: maxAge, expired: true}); wait != 0 {
+		t.Errorf("dropped after the agent asked for the end: waits %v", wait)
+	}
 	if wait := b.after(ending{err: closed(1000), connected: true, lived: time.Second}); wait != 0 {
 		t.Errorf("the first short connection that was closed in order: waits %v", wait)
 	}

@@ -101,11 +101,11 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.peers <- p
 	defer close(p.ended)
 	defer conn.Close()
-	defer close(p.messages)
 	for {
 		kind, data, err := conn.ReadMessage()
 		if err != nil {
 			p.err = err
+			close(p.messages)
 			if s.ignoreClose != nil {
 				<-s.ignoreClose
 			}

@@ -269,12 +269,23 @@ func TestMaximumAge(t *testing.T) {
 func TestMaximumAgeOfAServiceThatDoesNotClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(_ *Config, s *service) { s.ignoreClose = make(chan struct{}) })
+		r.engine.block = make(chan struct{})
 		p := r.service.accept()
 		synctest.Wait()
+		go func() { // finish the work only after the agent's close frame
+			for e := range p.messages {
+				if e.Type != "HeartbeatAckRequest" {
+					t.Errorf("got %s %s", e.Type, e.Message)
+				}
+			}
+			close(r.engine.block)
+		}()
+		p.send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
 		for r.Stats().Connects == 1 {
 			_ = p.WriteMessage(websocket.TextMessage, heartbeat("b"))
 			time.Sleep(10 * time.Second)
 		}
+		r.service.accept().expect("AckRequest", "m")
 		gap := r.service.gaps()[0]
 		if gap < 33*time.Minute || gap > 38*time.Minute+300*time.Millisecond {
 			t.Errorf("reconnected after %v", gap)

@@ -262,7 +262,8 @@ func TestUpdateWhileAnotherIsDownloading(t *testing.T) {
 		p.send(order("StageUpdateMessage", "m4", "https://fast.test", hash(updateBody)))
 		p.expect("NackRequest", "m1") // a new update arrived
 		p.expect("AckRequest", "m4")
-		p.send(order("PerformUpdateMessage", "m5", "https://fast.test", hash(updateBody)))
+		synctest.Wait()
+		p.send(frame("PerformUpdateMessage", `{"messageId":"m5"}`))
 		p.expect("AckRequest", "m5")
 		<-performed
 	})
