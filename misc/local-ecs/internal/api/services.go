@@ -1,9 +1,7 @@
 package api
 
 import (
-	"crypto/rand"
 	"encoding/json"
-	"math/big"
 	"net/http"
 	"regexp"
 
@@ -171,48 +169,6 @@ func setIf[T any](dst *T, src *T) {
 	}
 }
 
-// deploymentConfiguration fills in the defaults of the scheduling strategy.
-func deploymentConfiguration(given *ecs.DeploymentConfiguration, strategy string) *ecs.DeploymentConfiguration {
-	out := ecs.DeploymentConfiguration{MinimumHealthyPercent: new(100), MaximumPercent: new(200), Strategy: "ROLLING"}
-	if strategy == ecs.Daemon {
-		out.MinimumHealthyPercent, out.MaximumPercent = new(0), new(100)
-	}
-	if given != nil {
-		if given.MinimumHealthyPercent != nil {
-			out.MinimumHealthyPercent = given.MinimumHealthyPercent
-		}
-		if given.MaximumPercent != nil {
-			out.MaximumPercent = given.MaximumPercent
-		}
-		out.DeploymentCircuitBreaker = given.DeploymentCircuitBreaker
-	}
-	return &out
-}
-
-// deploy makes a new primary deployment of the service's definition; the one before goes on until its tasks are gone.
-func (a *API) deploy(s *state.Service) {
-	for i := range s.Deployments {
-		s.Deployments[i].Status = ecs.Active
-	}
-	now := ecs.At(a.Control.Now())
-	n, err := rand.Int(rand.Reader, big.NewInt(9e18))
-	if err != nil {
-		panic(err) // crypto/rand does not fail
-	}
-	d := ecs.Deployment{
-		ID:                 "ecs-svc/" + n.String(),
-		Status:             "PRIMARY",
-		TaskDefinition:     s.TaskDefinition,
-		CreatedAt:          now,
-		UpdatedAt:          now,
-		LaunchType:         s.LaunchType,
-		RolloutState:       "IN_PROGRESS",
-		RolloutStateReason: "ECS deployment ecs-svc/" + n.String() + " in progress.",
-	}
-	s.Deployments = append([]ecs.Deployment{d}, s.Deployments...)
-	s.Steady = false
-}
-
 // findService finds a service by name or ARN: ServiceNotFoundException.
 func findService(tx *state.Tx, clusterRef, ref string) (*state.Service, error) {
 	c, err := cluster(tx, clusterRef)
@@ -304,100 +260,4 @@ func deleteService(a *API, _ *http.Request, in *serviceInput) (any, error) {
 		a.Log.Info("service to be deleted", "service", out.ServiceName)
 	}
 	return map[string]any{"service": out}, err
-}
-
-// serviceView is a service with the counts of its tasks.
-func serviceView(tx *state.Tx, s *state.Service, tags bool) ecs.Service {
-	out := s.Clone().Service
-	count := map[string]*ecs.Deployment{}
-	for i := range out.Deployments {
-		d := &out.Deployments[i]
-		if d.Status == "PRIMARY" {
-			d.DesiredCount = out.DesiredCount
-		}
-		count[d.ID] = d
-	}
-	for _, t := range tx.TasksOf(s.ClusterName, s.ServiceName) {
-		d := count[t.DeploymentID]
-		if d == nil {
-			d = new(ecs.Deployment)
-		}
-		switch t.LastStatus {
-		case ecs.Running:
-			out.RunningCount++
-			d.RunningCount++
-		case ecs.Pending:
-			out.PendingCount++
-			d.PendingCount++
-		}
-	}
-	out.Deployments, out.Events = nonNil(out.Deployments), nonNil(out.Events)
-	if !tags {
-		out.Tags = []ecs.Tag{}
-	}
-	return out
-}
-
-type describeServicesInput struct {
-	Cluster  string   `json:"cluster"`
-	Services []string `json:"services"`
-	Include  []string `json:"include"`
-}
-
-func describeServices(a *API, _ *http.Request, in *describeServicesInput) (any, error) {
-	if len(in.Services) == 0 || len(in.Services) > 10 {
-		return nil, ecs.InvalidParameter("Invalid 'services': 1 to 10 are allowed.")
-	}
-	var err error
-	found, failures := []ecs.Service{}, []ecs.Failure{}
-	a.Store.View(func(tx *state.Tx) {
-		var c *state.Cluster
-		if c, err = cluster(tx, in.Cluster); err != nil {
-			return
-		}
-		for _, ref := range in.Services {
-			if s, err := findService(tx, in.Cluster, ref); err == nil {
-				found = append(found, serviceView(tx, s, include(in.Include, "TAGS")))
-				continue
-			}
-			_, name, _ := ecs.LastPart("service", ref)
-			failures = append(failures, ecs.Failure{Arn: a.Control.Names.Service(c.ClusterName, name), Reason: "MISSING"})
-		}
-	})
-	return map[string]any{"services": found, "failures": failures}, err
-}
-
-type listServicesInput struct {
-	paging
-	Cluster            string `json:"cluster"`
-	LaunchType         string `json:"launchType"`
-	SchedulingStrategy string `json:"schedulingStrategy"`
-}
-
-func listServices(a *API, _ *http.Request, in *listServicesInput) (any, error) {
-	var err error
-	var name string
-	var names []string
-	a.Store.View(func(tx *state.Tx) {
-		var c *state.Cluster
-		if c, err = cluster(tx, in.Cluster); err != nil {
-			return
-		}
-		name = c.ClusterName
-		for _, s := range tx.Services.All() {
-			if s.ClusterName == name && s.Status != ecs.Inactive && (in.LaunchType == "" || s.LaunchType == in.LaunchType) &&
-				(in.SchedulingStrategy == "" || s.SchedulingStrategy == in.SchedulingStrategy) {
-				names = append(names, s.ServiceName)
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	names, next, err := in.page(names)
-	arns := []string{}
-	for _, n := range names {
-		arns = append(arns, a.Control.Names.Service(name, n))
-	}
-	return list("serviceArns", arns, next), err
 }
