@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -353,6 +354,16 @@ func TestDescribeInstanceTags(t *testing.T) {
 	var api *APIError
 	if !errors.As(err, &api) || api.Code != "UnauthorizedOperation" || api.RequestID != "r-9" || err.Error() != "DescribeTags: UnauthorizedOperation: no" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTLSConfig(t *testing.T) {
+	c := TLSConfig(false)
+	if c.MinVersion != tls.VersionTLS12 || c.InsecureSkipVerify || len(c.CipherSuites) != 10 || c.RootCAs != nil {
+		t.Errorf("%+v", c)
+	}
+	if !TLSConfig(true).InsecureSkipVerify {
+		t.Error("-k has no effect")
 	}
 }
 

@@ -17,24 +17,29 @@ var errProxySetting = errors.New("proxy setting")
 // ProxyFromEnvironment decides which proxy req goes through, nil for none. Unlike the function of the same name in
 // net/http it reads the environment for every request. For use as http.Transport.Proxy.
 func ProxyFromEnvironment(req *http.Request) (*url.URL, error) {
-	return ProxyFor(os.Getenv, "", req.URL)
+	return proxyFor(os.Getenv, "", req.URL)
 }
 
 // WebsocketProxy returns the proxy decision for websocket connections, judged as https for wss and as http for ws. While the
 // user has not set NO_PROXY, the metadata and credentials addresses and the Docker endpoint count as listed there. The
 // environment itself is left alone.
 func WebsocketProxy(getenv func(string) string, dockerEndpoint string) func(*http.Request) (*url.URL, error) {
+	noProxy := noProxyDefault(dockerEndpoint)
+	return func(req *http.Request) (*url.URL, error) { return proxyFor(getenv, noProxy, req.URL) }
+}
+
+// noProxyDefault lists what is never behind a proxy: the metadata and credentials services and the Docker daemon.
+func noProxyDefault(dockerEndpoint string) string {
 	if _, rest, found := strings.Cut(dockerEndpoint, "://"); found {
 		dockerEndpoint = rest
 	}
-	noProxyDefault := "169.254.169.254,169.254.170.2," + dockerEndpoint
-	return func(req *http.Request) (*url.URL, error) { return ProxyFor(getenv, noProxyDefault, req.URL) }
+	return "169.254.169.254,169.254.170.2," + dockerEndpoint
 }
 
-// ProxyFor decides which proxy a request to target goes through, nil for none. Variables are HTTPS_PROXY (targets with
+// proxyFor decides which proxy a request to target goes through, nil for none. Variables are HTTPS_PROXY (targets with
 // https or wss), HTTP_PROXY (http and ws, and https when no HTTPS_PROXY is set) and NO_PROXY, each with a lower-case form
-// that is looked at second. noProxyDefault is added to no_proxy when NO_PROXY is empty.
-func ProxyFor(getenv func(string) string, noProxyDefault string, target *url.URL) (*url.URL, error) {
+// that is looked at second. They are read at every call, so a change counts at once. noProxyDefault is added to no_proxy when NO_PROXY is empty.
+func proxyFor(getenv func(string) string, noProxyDefault string, target *url.URL) (*url.URL, error) {
 	var variable, setting string
 	port := "80"
 	switch target.Scheme {
@@ -62,7 +67,8 @@ func ProxyFor(getenv func(string) string, noProxyDefault string, target *url.URL
 	if noProxyDefault != "" && getenv("NO_PROXY") == "" {
 		noProxy = noProxyDefault + "," + noProxy
 	}
-	if bypasses(strings.ToLower(strings.TrimSpace(target.Hostname())), port, noProxy) {
+	host := strings.TrimSuffix(strings.ToLower(strings.TrimSpace(target.Hostname())), ".")
+	if bypasses(host, port, noProxy) {
 		return nil, nil
 	}
 	return parseProxy(variable, setting)
@@ -153,7 +159,6 @@ func matchesName(host, pattern string) bool {
 	if strings.HasPrefix(pattern, "*.") {
 		pattern = pattern[1:]
 	}
-	host = strings.TrimSuffix(host, ".")
 	if strings.HasPrefix(pattern, ".") {
 		return strings.HasSuffix(host, pattern)
 	}

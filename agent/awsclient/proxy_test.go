@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"testing"
 )
 
@@ -30,9 +31,15 @@ func TestProxyFor(t *testing.T) {
 		{"host and port only", vars{"HTTPS_PROXY": "proxy:3128"}, "https://ecs.test/", proxy},
 		{"user and password", vars{"HTTPS_PROXY": "http://u:p@proxy:3128"}, "https://ecs.test/", "http://u:p@proxy:3128"},
 		{"socks5", vars{"HTTPS_PROXY": "socks5://proxy:1080"}, "https://ecs.test/", "socks5://proxy:1080"},
+		{"proxy without port", vars{"HTTP_PROXY": "proxy"}, "http://ecs.test/", "http://proxy"},
+		{"proxy over TLS", vars{"HTTP_PROXY": "https://proxy"}, "http://ecs.test/", "https://proxy"},
+		{"empty upper case is not set", vars{"HTTP_PROXY": "", "http_proxy": proxy}, "http://ecs.test/", proxy},
+		{"CGI does not matter to an https proxy", vars{"HTTPS_PROXY": proxy, "REQUEST_METHOD": "GET"}, "https://ecs.test/", proxy},
 		{"other schemes go direct", vars{"HTTP_PROXY": proxy}, "unix:///var/run/docker.sock", ""},
 
 		{"localhost", vars{"HTTP_PROXY": proxy}, "http://localhost:51678/", ""},
+		{"localhost as an absolute name", vars{"HTTP_PROXY": proxy}, "http://localhost.:51678/", ""},
+		{"not quite localhost", vars{"HTTP_PROXY": proxy}, "http://localhost.test/", proxy},
 		{"loopback IPv4", vars{"HTTP_PROXY": proxy}, "http://127.0.0.2:51678/", ""},
 		{"loopback IPv6", vars{"HTTP_PROXY": proxy}, "http://[::1]:51678/", ""},
 		{"loopback mapped", vars{"HTTP_PROXY": proxy}, "http://[::ffff:127.0.0.1]/", ""},
@@ -59,6 +66,11 @@ func TestProxyFor(t *testing.T) {
 		{"no_proxy IPv6 in brackets", vars{"HTTP_PROXY": proxy, "NO_PROXY": "[fd00:ec2::254]:80"}, "http://[fd00:ec2::254]/", ""},
 		{"no_proxy IPv6 bare", vars{"HTTP_PROXY": proxy, "NO_PROXY": "fd00:ec2::254"}, "http://[fd00:ec2::254]/", ""},
 		{"no_proxy IPv6 network", vars{"HTTP_PROXY": proxy, "NO_PROXY": "fd00::/8"}, "http://[fd00:ec2::254]/", ""},
+		{"the metadata service is not excepted", vars{"HTTP_PROXY": proxy}, "http://169.254.169.254/latest", proxy},
+		{"no_proxy address of the same beginning", vars{"HTTP_PROXY": proxy, "NO_PROXY": "169.254.169.254"}, "http://169.254.169.25/", proxy},
+		{"no_proxy address and port of the scheme", vars{"HTTPS_PROXY": proxy, "NO_PROXY": "10.0.0.1:443"}, "https://10.0.0.1/", ""},
+		{"no_proxy absolute name", vars{"HTTP_PROXY": proxy, "NO_PROXY": "ecs.test"}, "http://ecs.test./", ""},
+		{"no_proxy empty items", vars{"HTTP_PROXY": proxy, "NO_PROXY": ",,"}, "http://ecs.test/", proxy},
 		{"no_proxy names do not match addresses", vars{"HTTP_PROXY": proxy, "NO_PROXY": "3"}, "http://10.1.2.3/", proxy},
 	}
 	for _, c := range cases {
@@ -67,7 +79,7 @@ func TestProxyFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := ProxyFor(func(k string) string { return c.env[k] }, "", target)
+			got, err := proxyFor(func(k string) string { return c.env[k] }, "", target)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,9 +99,10 @@ func TestProxySettingsThatCannotWork(t *testing.T) {
 	for name, vars := range map[string]map[string]string{
 		"CGI":            {"HTTP_PROXY": "http://proxy:1", "REQUEST_METHOD": "GET"},
 		"unknown scheme": {"HTTPS_PROXY": "ftp://user:secret@proxy:1"},
+		"no IPv6 URL":    {"HTTP_PROXY": "http://[::1:secret"},
 		"not a URL":      {"HTTPS_PROXY": "http://user:secret@pro xy"},
 	} {
-		_, err := ProxyFor(func(k string) string { return vars[k] }, "", target)
+		_, err := proxyFor(func(k string) string { return vars[k] }, "", target)
 		if !errors.Is(err, errProxySetting) {
 			t.Errorf("%s: got %v", name, err)
 			continue
@@ -128,6 +141,34 @@ func TestWebsocketProxyDefaultsNoProxy(t *testing.T) {
 	if direct("http://169.254.169.254/") {
 		t.Error("the user's NO_PROXY replaces the default")
 	}
+}
+
+func TestNoProxyDefault(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"unix:///var/run/docker.sock":    "169.254.169.254,169.254.170.2,/var/run/docker.sock",
+		"tcp://10.0.0.1:2375":            "169.254.169.254,169.254.170.2,10.0.0.1:2375",
+		"npipe:////./pipe/docker_engine": "169.254.169.254,169.254.170.2,//./pipe/docker_engine",
+	} {
+		if got := noProxyDefault(endpoint); got != want {
+			t.Errorf("%s: %q", endpoint, got)
+		}
+	}
+}
+
+func FuzzProxyFor(f *testing.F) {
+	f.Add("http://p:1", "example.com,.a,*.b,10.0.0.0/8,[::1]:80", "http://example.com")
+	f.Add("http://[::1:x", "*", "https://10.0.0.1")
+	f.Fuzz(func(t *testing.T, proxy, noProxy, target string) {
+		u, err := url.Parse(target)
+		if err != nil {
+			return
+		}
+		env := map[string]string{"HTTP_PROXY": proxy, "NO_PROXY": noProxy}
+		got, err := proxyFor(func(name string) string { return env[name] }, "", u)
+		if err == nil && got != nil && !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, got.Scheme) {
+			t.Errorf("%q gave %v", proxy, got)
+		}
+	})
 }
 
 func FuzzBypasses(f *testing.F) {

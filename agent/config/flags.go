@@ -28,6 +28,9 @@ type Flags struct {
 	BlackholeEC2Metadata bool
 }
 
+// SkipVerifyWarning is logged at WARN when -k is given.
+const SkipVerifyWarning = "SSL certificate verification disabled. This is not recommended."
+
 // WindowsServiceError is what -windows-service ends with elsewhere.
 const WindowsServiceError = "Windows Services are not supported on Linux"
 

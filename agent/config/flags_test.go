@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"io"
@@ -83,15 +82,5 @@ func TestCheckDataDir(t *testing.T) {
 	}
 	if err := (&Config{DataDir: file + "x"}).CheckDataDir(os.Stat); err != nil {
 		t.Errorf("without checkpointing: %v", err)
-	}
-}
-
-func TestTLSConfig(t *testing.T) {
-	c := TLSConfig(false)
-	if c.MinVersion != tls.VersionTLS12 || c.InsecureSkipVerify || len(c.CipherSuites) != 10 || c.RootCAs != nil {
-		t.Errorf("%+v", c)
-	}
-	if !TLSConfig(true).InsecureSkipVerify {
-		t.Error("-k has no effect")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +20,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go/logging"
 
-	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -64,7 +63,7 @@ type Client struct {
 func New(lookup func(name string) (string, bool)) *Client {
 	httpClient := &http.Client{
 		Transport: &http.Transport{
-			Proxy:                 func(r *http.Request) (*url.URL, error) { return config.Proxy(os.LookupEnv, r.URL) },
+			Proxy:                 awsclient.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			ResponseHeaderTimeout: headerTimeout,
 			MaxIdleConns:          2,
