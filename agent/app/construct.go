@@ -23,6 +23,7 @@ import (
 // agent is what the parts of the process have in common.
 type agent struct {
 	flags    config.Flags
+	end      context.CancelCauseFunc
 	cfg      *config.Config
 	metadata *imds.Client
 	docker   *docker.Client

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -129,7 +130,27 @@ func (c *conversations) session() *acs.Session {
 		Engine:      c.tasks,
 		Credentials: &a.roles,
 		Manifest:    newManifestNumber(a.store, c.manifest),
+		Updates:     c.updates(),
 	})
+}
+
+// updates is how the agent takes new versions of itself: staged for ecs-init, which starts them when the agent ends.
+func (c *conversations) updates() acs.Updates {
+	a := c.agent
+	if !a.cfg.UpdatesEnabled {
+		return acs.Updates{}
+	}
+	return acs.Updates{
+		Enabled: true,
+		Staging: &acs.Staging{
+			Dir:       a.cfg.UpdateDownloadDir,
+			// Certificates are verified whatever the flags say, and redirects followed.
+			HTTP:      &http.Client{Transport: awsclient.NewHTTPClient(false).Transport},
+			UserAgent: version.Version + " (" + runtime.GOOS + ") (+http://aws.amazon.com/ecs/)",
+			DualStack: a.cfg.InstanceIPCompatibility.IPv6Only(),
+		},
+		Perform: func() { a.end(errUpdate) },
+	}
 }
 
 // runtimeStats writes figures about the process now and then.

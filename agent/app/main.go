@@ -21,8 +21,9 @@ import (
 // Exit codes of the process; the supervisor reads them.
 const (
 	exitSuccess  = 0
-	exitError    = 1 // perhaps transient: start again
-	exitTerminal = 5 // needs a person
+	exitError    = 1  // perhaps transient: start again
+	exitTerminal = 5  // needs a person
+	exitUpdate   = 42 // start the staged version in its place
 )
 
 // Main runs the agent with the given command line and returns the process's exit code.
@@ -61,8 +62,12 @@ func runUntilSignal(flags config.Flags) int {
 			cancel(errTerminated)
 		}
 	}()
-	err := run(ctx, flags)
-	if err == nil || errors.Is(context.Cause(ctx), errTerminated) {
+	err := run(ctx, flags, cancel)
+	switch {
+	case errors.Is(context.Cause(ctx), errUpdate):
+		logger.Info("Agent ends to be replaced by the staged version")
+		return exitUpdate
+	case err == nil, errors.Is(context.Cause(ctx), errTerminated):
 		return exitSuccess
 	}
 	code := registration.ExitCode(err)
@@ -70,10 +75,15 @@ func runUntilSignal(flags config.Flags) int {
 	return code
 }
 
-var errTerminated = errors.New("the agent was told to end")
+// Why the agent ends without an error.
+var (
+	errTerminated = errors.New("the agent was told to end")
+	errUpdate     = errors.New("the agent is to be updated")
+)
 
-func run(ctx context.Context, flags config.Flags) error {
-	a := &agent{flags: flags, metadata: imds.New(os.LookupEnv)}
+// run is the life of the agent. end ends it early, with a reason of the above.
+func run(ctx context.Context, flags config.Flags, end context.CancelCauseFunc) error {
+	a := &agent{flags: flags, end: end, metadata: imds.New(os.LookupEnv)}
 	if flags.BlackholeEC2Metadata {
 		a.metadata = imds.Blackholed()
 	}

@@ -37,7 +37,6 @@ var notSupportedYet = []pending{
 	{"NodeStageTimeout", whenGiven},
 	{"NodeUnstageTimeout", whenGiven},
 	{"ECS_VOLUME_PLUGIN_CAPABILITIES", whenGiven},
-	{"ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", whenTrue},
 	// Metrics and metadata.
 	{"ECS_POLL_METRICS", whenTrue},
 	{"ECS_POLLING_METRICS_WAIT_DURATION", whenGiven},
@@ -45,9 +44,6 @@ var notSupportedYet = []pending{
 	{"ECS_ENABLE_CONTAINER_METADATA", whenTrue},
 	{"ECS_ENABLE_FIRELENS_ASYNC", whenGiven},
 	{"IMDSIAMRolesEnabled", whenTrue},
-	// Updates.
-	{"ECS_UPDATES_ENABLED", whenTrue},
-	{"ECS_UPDATE_DOWNLOAD_DIR", whenGiven},
 }
 
 // pending names a setting by its variable, or by its JSON key when it has none, and says which use of it is told.

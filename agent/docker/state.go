@@ -194,6 +194,9 @@ func partialStateOf(in *container.Summary) task.ContainerState {
 		NetworkMode: in.HostConfig.NetworkMode,
 		Partial:     true,
 	}
+	if in.Created > 0 {
+		s.CreatedAt = time.Unix(in.Created, 0).UTC() // to the second
+	}
 	for _, name := range in.Names {
 		// Links show up as further names, "/other/alias".
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
