@@ -143,7 +143,7 @@ func (c *conversations) updates() acs.Updates {
 	return acs.Updates{
 		Enabled: true,
 		Staging: &acs.Staging{
-			Dir:       a.cfg.UpdateDownloadDir,
+			Dir: a.cfg.UpdateDownloadDir,
 			// Certificates are verified whatever the flags say, and redirects followed.
 			HTTP:      &http.Client{Transport: awsclient.NewHTTPClient(false).Transport},
 			UserAgent: version.Version + " (" + runtime.GOOS + ") (+http://aws.amazon.com/ecs/)",
