@@ -162,7 +162,7 @@ func TestAdvertisedCapabilities(t *testing.T) {
 			TaskCPUMemLimit: config.Toggle{Enabled: true}, TaskENIEnabled: true, GPUSupportEnabled: true, EBSTASupportEnabled: true,
 			SELinuxCapable: true, AppArmorCapable: true, OverrideAWSLogsExecutionRole: true, GMSACapable: true,
 		},
-		DockerAPIVersions: []string{"1.24", "1.25"}, PauseImageLoaded: true, GPU: &GPU{DriverVersion: "1"}, ManagedPlugins: []string{"p"},
+		DockerAPIVersions: []string{"1.24", "1.25"}, PauseImageLoaded: true, GPU: &GPU{DriverVersion: "1"}, LegacyPlugins: []string{"legacy"}, ManagedPlugins: []string{"p:latest"},
 		VPCENIVersion: "v", VPC: VPC{ID: "v"}, ExecUsable: true, ServiceConnectLoaded: true, EBSDriverPresent: true, FaultInjectionUsable: true,
 	}
 	// 1.24 implies the older versions.
@@ -175,7 +175,8 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		legacyPrefix + "docker-remote-api.1.23", legacyPrefix + "docker-remote-api.1.24", legacyPrefix + "docker-remote-api.1.25",
 		legacyPrefix + "logging-driver.json-file", legacyPrefix + "logging-driver.none",
 		legacyPrefix + "selinux", legacyPrefix + "apparmor", legacyPrefix + "task-iam-role", legacyPrefix + "task-iam-role-network-host",
-		prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "pid-ipc-namespace-sharing", prefix + "ipv6-only",
+		prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
+		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest", prefix + "ipv6-only",
 	}
 	got, err := Capabilities(f)
 	if err != nil {
