@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+var errNoRegion = errors.New("no AWS region is configured; set AWS_DEFAULT_REGION")
+
 // partition is a group of regions that share their domain names.
 type partition struct {
 	regionPrefix string
@@ -43,7 +45,7 @@ type EndpointQuery struct {
 func ResolveEndpoint(q EndpointQuery) (string, error) {
 	env := q.Environment.orReal()
 	if q.Region == "" {
-		return "", errors.New("no AWS region is configured; set AWS_DEFAULT_REGION")
+		return "", errNoRegion
 	}
 	if configured, err := configuredEndpoint(env, q.Service); err != nil || configured != "" {
 		return configured, err
@@ -60,7 +62,16 @@ func ResolveEndpoint(q EndpointQuery) (string, error) {
 		host += "-fips"
 	}
 	dualStack := q.DualStack || enabled(env.Getenv("AWS_USE_DUALSTACK_ENDPOINT"), p["use_dualstack_endpoint"])
-	return "https://" + host + "." + q.Region + "." + regionSuffix(q.Region, dualStack), nil
+	return StandardEndpoint(host, q.Region, dualStack)
+}
+
+// StandardEndpoint gives the base URL that a service has by the rules of its region alone, whatever the environment of the
+// process says: for addresses that are handed to others. hostPrefix is the first label of the host name, for example "logs".
+func StandardEndpoint(hostPrefix, region string, dualStack bool) (string, error) {
+	if region == "" {
+		return "", errNoRegion
+	}
+	return "https://" + hostPrefix + "." + region + "." + regionSuffix(region, dualStack), nil
 }
 
 func configuredEndpoint(env Environment, service string) (string, error) {

@@ -1,6 +1,9 @@
 package awsclient
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func TestResolveEndpoint(t *testing.T) {
 	type vars = map[string]string
@@ -64,5 +67,29 @@ use_dualstack_endpoint = true
 		if _, err := ResolveEndpoint(q); err == nil {
 			t.Errorf("%s: want an error", name)
 		}
+	}
+}
+
+func TestStandardEndpointIgnoresTheEnvironment(t *testing.T) {
+	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"} {
+		t.Setenv(name, "http://elsewhere.test")
+	}
+	t.Setenv("AWS_USE_FIPS_ENDPOINT", "true")
+	t.Setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
+	for _, c := range []struct {
+		region    string
+		dualStack bool
+		want      string
+	}{
+		{"us-iso-east-1", false, "https://logs.us-iso-east-1.c2s.ic.gov"},
+		{"us-west-2", true, "https://logs.us-west-2.api.aws"},
+		{"cn-north-1", true, "https://logs.cn-north-1.api.amazonwebservices.com.cn"},
+	} {
+		if got, err := StandardEndpoint("logs", c.region, c.dualStack); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v", c.region, got, err)
+		}
+	}
+	if _, err := StandardEndpoint("logs", "", false); !errors.Is(err, errNoRegion) {
+		t.Errorf("no region: %v", err)
 	}
 }
