@@ -133,9 +133,11 @@ type Config struct {
 
 	// Metadata, metrics, diagnostics.
 
-	DisableMetrics              bool
-	PollMetrics                 bool
-	PollingMetricsWaitDuration  time.Duration
+	DisableMetrics             bool
+	PollMetrics                bool
+	PollingMetricsWaitDuration time.Duration
+	// StatsSource has no JSON key.
+	StatsSource                 StatsSource
 	ContainerMetadataEnabled    bool
 	TaskMetadataSteadyStateRate int
 	TaskMetadataBurstRate       int

@@ -121,6 +121,7 @@ var (
 
 	pullBehaviorKind  = enumKind[ImagePullBehavior](imagePullNames[:])
 	propagateTagsKind = enumKind[PropagateTagsFrom](propagateNames[:])
+	statsSourceKind   = enumKind[StatsSource](statsSourceNames[:])
 
 	pidsLimitKind = newKind(fmt.Sprintf("1–%d", maxPidsLimit), trimmed(parsePidsLimit), isZero[int])
 	cpuPeriodKind = func() kind {

@@ -97,7 +97,7 @@ func (s setting) defaultText() string {
 		return "`false`"
 	case durationKind.allowed, intKind.allowed, uint16Kind.allowed:
 		return "`0`"
-	case pullBehaviorKind.allowed, propagateTagsKind.allowed:
+	case pullBehaviorKind.allowed, propagateTagsKind.allowed, statsSourceKind.allowed:
 		return "`" + strings.Trim(strings.SplitN(s.kind.allowed, ",", 2)[0], "`") + "`"
 	}
 	return "none"

@@ -201,6 +201,8 @@ func metricSettings(p platform) []setting {
 			doc: "Ask Docker for container statistics in intervals instead of streaming them."},
 		{env: "ECS_POLLING_METRICS_WAIT_DURATION", key: "PollingMetricsWaitDuration", kind: durationKind, def: 10 * time.Second,
 			allowed: "duration, 5s–20s", doc: "Interval of `ECS_POLL_METRICS`. With polling on, values outside are set to the nearer limit."},
+		{env: "ECS_STATS_SOURCE", field: "StatsSource", kind: statsSourceKind,
+			doc: "Where container statistics come from. `cgroup`: the agent reads the kernel's counters itself, which spares the Docker daemon the work and costs the agent little (`ECS_POLL_METRICS` then only sets the interval). `docker`: Docker's statistics API. `auto`: `cgroup` for each container whose cgroup and process the agent can see (`ECS_CGROUP_PATH`, `/host/proc` or `/proc`), else `docker`. Not available on Windows."},
 		{env: "ECS_ENABLE_CONTAINER_METADATA", key: "ContainerMetadataEnabled", kind: triKind,
 			doc: "Write a metadata file for each container and tell its path in `ECS_CONTAINER_METADATA_FILE`."},
 		{env: envMetadataLimit, allowed: "`rate,burst`, both above 0", defText: "`40,60`",

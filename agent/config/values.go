@@ -38,6 +38,23 @@ var propagateNames = [...]string{"none", "ec2_instance"}
 // String returns the name used by ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM.
 func (p PropagateTagsFrom) String() string { return nameOf(propagateNames[:], int(p)) }
 
+// StatsSource is where the statistics of containers come from.
+type StatsSource int
+
+const (
+	// StatsSourceAuto reads cgroups where the agent can see them and asks Docker otherwise.
+	StatsSourceAuto StatsSource = iota
+	// StatsSourceCgroup reads cgroups.
+	StatsSourceCgroup
+	// StatsSourceDocker asks Docker.
+	StatsSourceDocker
+)
+
+var statsSourceNames = [...]string{"auto", "cgroup", "docker"}
+
+// String returns the name used by ECS_STATS_SOURCE.
+func (s StatsSource) String() string { return nameOf(statsSourceNames[:], int(s)) }
+
 func nameOf(names []string, i int) string {
 	if i < 0 || i >= len(names) {
 		return fmt.Sprintf("unknown(%d)", i)
