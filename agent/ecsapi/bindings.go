@@ -1,17 +1,9 @@
 package ecsapi
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-// maxBindings is how many network bindings the service takes of a container with port ranges.
-const maxBindings = 100
 
 // Ports says which ports of a container are published.
 type Ports struct {
@@ -37,52 +29,22 @@ type networkBinding struct {
 // networkBindings returns the bindings to report. Nil means that the member is left out, empty that [] is sent: the latter
 // happens only when nothing is filtered. A list over the limit is cut, so that it cannot block the reports of its task.
 func (c *Client) networkBindings(taskARN, container string, p Ports) []networkBinding {
-	all := bindingsOf(p)
-	if p.HasRange && len(all) > maxBindings {
-		logger.Error("Too many network bindings; reporting the first ones only", logger.F("taskARN", taskARN), logger.F("containerName", container),
-			logger.Err(tooManyBindings(len(all), container, taskARN)))
+	published := task.Container{TaskARN: taskARN, Name: container,
+		Bindings: p.Observed, SinglePorts: p.Single, HostRanges: p.HostRanges, HasPortRange: p.HasRange}
+	bindings, err := published.ReportedBindings(c.excludeIPv6, c.excludeIPv4)
+	if err != nil {
+		logger.Error("Too many network bindings; reporting the first ones only",
+			logger.F("taskARN", taskARN), logger.F("containerName", container), logger.Err(err))
 	}
-	kept := make([]networkBinding, 0, len(all))
-	for _, b := range all {
-		if !c.excluded[b.BindIP] {
-			kept = append(kept, b)
-		}
-	}
-	if p.HasRange && len(kept) > maxBindings {
-		kept = kept[:maxBindings]
-	}
-	if len(kept) == 0 && len(c.excluded) > 0 {
+	if len(bindings) == 0 && (c.excludeIPv6 || c.excludeIPv4) {
 		return nil
 	}
-	return kept
-}
-
-func tooManyBindings(n int, container, taskARN string) error {
-	return fmt.Errorf("no. of network bindings %d is more than the maximum supported no. %d, container: %s task: %s", n, maxBindings, container, taskARN)
-}
-
-// bindingsOf lists single ports in observed order, then ranges in order of their text.
-func bindingsOf(p Ports) []networkBinding {
-	var all []networkBinding
-	evidence := map[string][]task.PortMapping{} // host port → what is bound there
-	for _, o := range p.Observed {
-		if !p.Single.Has(o.ContainerPort) {
-			host := fmt.Sprint(o.HostPort)
-			evidence[host] = append(evidence[host], o)
-			continue
-		}
-		all = append(all, networkBinding{BindIP: o.BindIP, ContainerPort: &o.ContainerPort, HostPort: &o.HostPort, Protocol: o.Protocol.String()})
-	}
-	for _, containerRange := range slices.Sorted(maps.Keys(p.HostRanges)) {
-		hostRange := p.HostRanges[containerRange]
-		// The first port stands for the whole range: Docker binds all of it or nothing.
-		first, _, _ := strings.Cut(hostRange, "-")
-		for _, o := range evidence[first] {
-			b := networkBinding{BindIP: o.BindIP, ContainerPortRange: containerRange, HostPortRange: hostRange, Protocol: o.Protocol.String()}
-			if !slices.Contains(all, b) {
-				all = append(all, b)
-			}
+	list := make([]networkBinding, len(bindings))
+	for i, b := range bindings {
+		list[i] = networkBinding{BindIP: b.BindIP, ContainerPortRange: b.ContainerPortRange, HostPortRange: b.HostPortRange, Protocol: b.Protocol.String()}
+		if b.ContainerPortRange == "" {
+			list[i].ContainerPort, list[i].HostPort = &b.ContainerPort, &b.HostPort
 		}
 	}
-	return all
+	return list
 }

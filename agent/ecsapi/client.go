@@ -34,8 +34,9 @@ type Client struct {
 	api             awsclient.JSONClient
 	userAgent       string
 	standard, short awsclient.Retries
-	excluded        map[string]bool
 	poll            pollEndpoints
+	// Bindings to `::` and `0.0.0.0` are left out of state changes.
+	excludeIPv6, excludeIPv4 bool
 }
 
 // New returns a client. It makes no call. The error is a setting that no call could work with.
@@ -53,17 +54,12 @@ func New(o Options) (*Client, error) {
 		userAgent: o.UserAgent,
 		standard:  awsclient.StandardRetries(getenv),
 		short:     awsclient.Retries{MaxAttempts: awsclient.CapAttempts(getenv, submitAttempts), Delay: submitDelay},
-		excluded:  map[string]bool{},
 		poll:      newPollEndpoints(),
+
+		excludeIPv6: o.ExcludeIPv6Bindings, excludeIPv4: o.ExcludeIPv4Bindings,
 	}
 	c.api.SigningName, c.api.Region, c.api.Endpoint = "ecs", o.Region, endpoint
 	c.api.Credentials, c.api.HTTP, c.api.UserAgent = o.Credentials, o.HTTP, o.UserAgent
-	if o.ExcludeIPv6Bindings {
-		c.excluded["::"] = true
-	}
-	if o.ExcludeIPv4Bindings {
-		c.excluded["0.0.0.0"] = true
-	}
 	return c, nil
 }
 

@@ -41,16 +41,22 @@ func (c *Container) NetworkBindings() []Binding {
 }
 
 // ReportedBindings are the network bindings sent to ECS: without those on all IPv6 or all IPv4 addresses if excluded.
-// ECS would refuse too many of them, which ranges can lead to; the error names the container and the task.
+// ECS would refuse too many of them, which ranges can lead to: then the list is cut, and the error names the container and
+// the task.
 func (c *Container) ReportedBindings(excludeIPv6, excludeIPv4 bool) ([]Binding, error) {
-	list := c.NetworkBindings()
-	if c.HasPortRange && len(list) > maxBindings {
-		return nil, fmt.Errorf("no. of network bindings %d is more than the maximum supported no. %d, container: %s task: %s",
-			len(list), maxBindings, c.Name, c.TaskARN)
+	all := c.NetworkBindings()
+	var tooMany error
+	if c.HasPortRange && len(all) > maxBindings {
+		tooMany = fmt.Errorf("no. of network bindings %d is more than the maximum supported no. %d, container: %s task: %s",
+			len(all), maxBindings, c.Name, c.TaskARN)
 	}
-	return slices.DeleteFunc(list, func(b Binding) bool {
+	list := slices.DeleteFunc(all, func(b Binding) bool {
 		return excludeIPv6 && b.BindIP == "::" || excludeIPv4 && b.BindIP == "0.0.0.0"
-	}), nil
+	})
+	if tooMany != nil {
+		list = list[:min(len(list), maxBindings)]
+	}
+	return list, tooMany
 }
 
 // rangeBindings finds the bindings of a range by the first of its host ports. When none of them is published the container
@@ -68,7 +74,7 @@ func (c *Container) rangeBindings(key, hostRange string) []Binding {
 	}
 	var chosen, published []Binding
 	for _, p := range c.Bindings {
-		if limited && p.Protocol.String() != protocol {
+		if c.SinglePorts.Has(p.ContainerPort) || limited && p.Protocol.String() != protocol {
 			continue
 		}
 		b := Binding{BindIP: p.BindIP, ContainerPortRange: text, HostPortRange: hostRange, Protocol: p.Protocol}

@@ -48,6 +48,12 @@ func TestReportedBindings(t *testing.T) {
 			want: []Binding{{BindIP: "0.0.0.0", ContainerPortRange: "7000-7001", HostPortRange: "40050-40051"}}},
 		{name: "ports that the task definition does not name are not reported",
 			c: Container{Bindings: []PortMapping{published(5432, 49160, "0.0.0.0")}}},
+		{name: "a port asked for by itself says nothing about a range",
+			c: Container{HasPortRange: true, SinglePorts: PortSet{53: {}}, HostRanges: map[string]string{"7000-7001": "40000-40001"}, Bindings: []PortMapping{
+				udp(published(53, 40000, "0.0.0.0")), published(7000, 40000, "0.0.0.0"), published(7001, 40001, "0.0.0.0")}},
+			want: []Binding{
+				{BindIP: "0.0.0.0", ContainerPort: 53, HostPort: 40000, Protocol: UDP},
+				{BindIP: "0.0.0.0", ContainerPortRange: "7000-7001", HostPortRange: "40000-40001"}}},
 		{name: "a host range that cannot be read is not reported",
 			c: Container{HostRanges: map[string]string{"1-2": "x"}, Bindings: []PortMapping{published(1, 49160, "0.0.0.0")}}},
 	}
@@ -77,9 +83,17 @@ func TestTooManyBindingsAreAnErrorOnlyWithRanges(t *testing.T) {
 		t.Errorf("without a range: %d bindings, %v", len(got), err)
 	}
 	c.HasPortRange = true
-	_, err := c.ReportedBindings(false, false)
+	got, err := c.ReportedBindings(false, false)
+	if len(got) != 100 {
+		t.Errorf("with a range: %d bindings", len(got))
+	}
 	const want = "no. of network bindings 101 is more than the maximum supported no. 100, container: app task: arn"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)
+	}
+	// What is left out counts for the limit.
+	c.Bindings[0].BindIP, c.Bindings[1].BindIP = "::", "::"
+	if got, err := c.ReportedBindings(true, false); len(got) != 99 || err == nil {
+		t.Errorf("%d bindings, %v", len(got), err)
 	}
 }
