@@ -112,13 +112,10 @@ func (a *agent) printAttributes(ctx context.Context, out io.Writer) error {
 }
 
 // facts are what the capabilities depend on.
-func (a *agent) facts(_ context.Context) registration.Facts {
-	return registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions()}
-}
-
-// logsEndpoint finds CloudWatch Logs in a region, for the awslogs driver.
-func logsEndpoint(region string, dualStack bool) (string, error) {
-	return awsclient.ResolveEndpoint(awsclient.EndpointQuery{Service: "CLOUDWATCH_LOGS", HostPrefix: "logs", Region: region, DualStack: dualStack})
+func (a *agent) facts(ctx context.Context) registration.Facts {
+	facts := registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions()}
+	facts.LegacyPlugins, facts.ManagedPlugins = registration.VolumePlugins(ctx, os.DirFS("/"), a.docker)
+	return facts
 }
 
 // terminal gives an error the exit code that keeps the supervisor from starting the agent again.

@@ -173,6 +173,11 @@ func (a *agent) register(ctx context.Context, identity registration.Identity, re
 	return result, nil
 }
 
+// logsEndpoint finds CloudWatch Logs in a region, for the awslogs driver.
+func logsEndpoint(region string, dualStack bool) (string, error) {
+	return awsclient.StandardEndpoint("logs", region, dualStack)
+}
+
 // unifiedCgroups reports whether the host uses cgroup v2.
 func unifiedCgroups(root string) bool {
 	_, err := os.Stat(root + "/cgroup.controllers")
