@@ -38,6 +38,9 @@ const (
 // ErrBlackholed is what every call of a black-holed client fails with.
 var ErrBlackholed = errors.New("blackholed")
 
+// IsBlackholed reports whether err comes from a black-holed client.
+func IsBlackholed(err error) bool { return errors.Is(err, ErrBlackholed) }
+
 // StatusCode returns the HTTP status in err, 0 when there is none. 404 means that the instance has no such value.
 func StatusCode(err error) int {
 	var status interface{ HTTPStatusCode() int }
@@ -54,7 +57,7 @@ type Client struct {
 	http  *http.Client
 
 	mu     sync.Mutex
-	cached map[string]string // by path
+	cached map[string]string // what cannot change, by path
 }
 
 // New returns a client steered by the standard SDK variables, looked up with lookup: AWS_EC2_METADATA_DISABLED,
@@ -130,11 +133,31 @@ func options(lookup func(string) (string, bool), httpClient *http.Client) sdk.Op
 	return o
 }
 
-// Get reads the value at path, relative to /latest/, for example `meta-data/mac`, uncached. Path segments may be escaped.
+// Get reads the value at path, relative to /latest/, for example `meta-data/mac`. Path segments may be escaped.
 func (c *Client) Get(ctx context.Context, path string) (string, error) {
+	if text, ok := c.kept(path); ok {
+		return text, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.fetch(ctx, path)
+	text, err := c.fetch(ctx, path)
+	if err == nil && constant(path) {
+		c.keep(path, text)
+	}
+	return text, err
+}
+
+func (c *Client) kept(path string) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text, ok := c.cached[path]
+	return text, ok
+}
+
+func (c *Client) keep(path, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cached[path] = text
 }
 
 // get chooses the SDK operation by the first segment of path.
@@ -173,34 +196,4 @@ func get(ctx context.Context, service *sdk.Client, path string) (string, error) 
 		return "", fmt.Errorf("instance metadata %q: %w", path, err)
 	}
 	return string(text), nil
-}
-
-// value reads a one-line value, uncached.
-func (c *Client) value(ctx context.Context, path string) (string, error) {
-	text, err := c.Get(ctx, path)
-	return strings.TrimSpace(text), err
-}
-
-// constant reads a value that cannot change and keeps it.
-func (c *Client) constant(ctx context.Context, path string) (string, error) {
-	c.mu.Lock()
-	text, ok := c.cached[path]
-	c.mu.Unlock()
-	if ok {
-		return text, nil
-	}
-	text, err := c.Get(ctx, path)
-	if err != nil {
-		return "", err
-	}
-	c.mu.Lock()
-	c.cached[path] = text
-	c.mu.Unlock()
-	return text, nil
-}
-
-// constantValue is constant for a one-line value.
-func (c *Client) constantValue(ctx context.Context, path string) (string, error) {
-	text, err := c.constant(ctx, path)
-	return strings.TrimSpace(text), err
 }

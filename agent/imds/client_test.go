@@ -2,7 +2,6 @@ package imds
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -97,75 +95,65 @@ func lookup(env ...string) func(string) (string, bool) {
 	}
 }
 
+// reader reads one path.
+func reader(c *Client, path string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) { return c.Get(ctx, path) }
+}
+
 func TestValues(t *testing.T) {
 	t.Parallel()
+	const mac = "02:00:00:00:00:01"
 	s := &service{values: map[string]string{
 		"meta-data/instance-id": "i-1\n",
-		"meta-data/mac":         "02:00:00:00:00:01",
-		"meta-data/network/interfaces/macs/02:00:00:00:00:01/vpc-id":    "vpc-1",
-		"meta-data/network/interfaces/macs/02:00:00:00:00:01/subnet-id": "subnet-1",
-		"meta-data/placement/availability-zone-id":                      "usw2-az1",
-		"meta-data/placement/region":                                    "us-west-2",
-		"user-data":                                                     "#!/bin/sh\n",
-		"dynamic/instance-identity/document":                            document + "\n",
-		"dynamic/instance-identity/signature":                           "sig\nnature\n",
-		"meta-data/local-ipv4":                                          "10.0.0.1",
-		"meta-data/public-ipv4":                                         "192.0.2.1",
-		"meta-data/ipv6":                                                "2001:db8::1",
-		"meta-data/outpost-arn":                                         "arn:aws:outposts:us-west-2:123456789012:outpost/op-1",
-		"meta-data/autoscaling/target-lifecycle-state":                  "Warmed:Stopped",
-		"meta-data/iam/security-credentials/":                           "role",
-		"meta-data/iam/security-credentials/a,role":                     "{}",
+		"meta-data/mac":         mac,
+		"meta-data/network/interfaces/macs/" + mac + "/vpc-id":                 "vpc-1",
+		"meta-data/network/interfaces/macs/" + mac + "/subnet-id":              "subnet-1",
+		"meta-data/network/interfaces/macs/" + mac + "/subnet-ipv4-cidr-block": "10.0.0.0/24",
+		"meta-data/placement/availability-zone-id":                             "usw2-az1",
+		"meta-data/placement/region":                                           "us-west-2\n",
+		"user-data":                                                            "#!/bin/sh\n",
+		"dynamic/instance-identity/document":                                   document + "\n",
+		"dynamic/instance-identity/signature":                                  "sig\nnature\n",
+		"meta-data/local-ipv4":                                                 "10.0.0.1",
+		"meta-data/autoscaling/target-lifecycle-state":                         "Warmed:Stopped",
+		"meta-data/iam/security-credentials/":                                  "role",
+		"meta-data/iam/security-credentials/a,role":                            "{}",
 	}}
 	c := start(t, s)
-	get := func(path string) func(context.Context) (string, error) {
-		return func(ctx context.Context) (string, error) { return c.Get(ctx, path) }
-	}
-	const mac = "02:00:00:00:00:01"
+	const twice, kept = 2, 1
 	for _, v := range []struct {
-		name, want string
-		path       string
-		kept       bool
-		read       func(context.Context) (string, error)
+		want     string
+		path     string
+		requests int
+		read     func(context.Context) (string, error)
 	}{
-		{"instance id", "i-1", "meta-data/instance-id", true, c.InstanceID},
-		{"mac", mac, "meta-data/mac", true, c.PrimaryMAC},
-		{"vpc", "vpc-1", "meta-data/network/interfaces/macs/" + mac + "/vpc-id", true, func(ctx context.Context) (string, error) { return c.VPCID(ctx, mac) }},
-		{"subnet", "subnet-1", "meta-data/network/interfaces/macs/" + mac + "/subnet-id", true, func(ctx context.Context) (string, error) { return c.SubnetID(ctx, mac) }},
-		{"az id", "usw2-az1", "meta-data/placement/availability-zone-id", true, c.AvailabilityZoneID},
-		{"placement region", "us-west-2", "meta-data/placement/region", true, c.PlacementRegion},
-		{"user data", "#!/bin/sh\n", "user-data", true, c.UserData},
-		{"identity region", "us-west-2", "", true, c.IdentityRegion},
-		{"signature", "sig\nnature\n", "dynamic/instance-identity/signature", false, c.IdentitySignature},
-		{"local ipv4", "10.0.0.1", "meta-data/local-ipv4", false, c.LocalIPv4},
-		{"public ipv4", "192.0.2.1", "meta-data/public-ipv4", false, c.PublicIPv4},
-		{"ipv6", "2001:db8::1", "meta-data/ipv6", false, c.IPv6},
-		{"outpost", "arn:aws:outposts:us-west-2:123456789012:outpost/op-1", "meta-data/outpost-arn", false, c.OutpostARN},
-		{"lifecycle", "Warmed:Stopped", "meta-data/autoscaling/target-lifecycle-state", false, c.TargetLifecycleState},
-		{"role list", "role", "meta-data/iam/security-credentials/", false, get("meta-data/iam/security-credentials/")},
-		{"escaped role", "{}", "meta-data/iam/security-credentials/a,role", false, get("meta-data/iam/security-credentials/a%2Crole")},
-		{"document", document + "\n", "", false, c.RawIdentityDocument},
+		{"i-1\n", "meta-data/instance-id", kept, nil},
+		{mac, "meta-data/mac", kept, nil},
+		{"vpc-1", "meta-data/network/interfaces/macs/" + mac + "/vpc-id", kept, nil},
+		{"subnet-1", "meta-data/network/interfaces/macs/" + mac + "/subnet-id", kept, nil},
+		{"10.0.0.0/24", "meta-data/network/interfaces/macs/" + mac + "/subnet-ipv4-cidr-block", twice, nil},
+		{"usw2-az1", "meta-data/placement/availability-zone-id", kept, nil},
+		{"us-west-2", "meta-data/placement/region", kept, c.PlacementRegion},
+		{"#!/bin/sh\n", "user-data", kept, c.UserData},
+		{"us-west-2", "dynamic/instance-identity/document", kept, c.IdentityRegion},
+		{document + "\n", "dynamic/instance-identity/document", kept + twice, nil},
+		{"sig\nnature\n", "dynamic/instance-identity/signature", twice, nil},
+		{"10.0.0.1", "meta-data/local-ipv4", twice, nil},
+		{"Warmed:Stopped", "meta-data/autoscaling/target-lifecycle-state", twice, nil},
+		{"role", "meta-data/iam/security-credentials/", twice, nil},
+		{"{}", "meta-data/iam/security-credentials/a,role", twice, reader(c, "meta-data/iam/security-credentials/a%2Crole")},
 	} {
+		if v.read == nil {
+			v.read = reader(c, v.path)
+		}
 		for range 2 {
 			if got, err := v.read(t.Context()); err != nil || got != v.want {
-				t.Errorf("%s: %q, %v; want %q", v.name, got, err, v.want)
+				t.Errorf("%s: %q, %v; want %q", v.path, got, err, v.want)
 			}
 		}
-		want := 2
-		if v.kept {
-			want = 1
+		if n := s.count("GET " + v.path + " t"); n != v.requests {
+			t.Errorf("%s: %d requests, want %d", v.path, n, v.requests)
 		}
-		if n := s.count("GET " + v.path + " t"); v.path != "" && n != want {
-			t.Errorf("%s: %d requests, want %d", v.name, n, want)
-		}
-	}
-	doc, err := c.IdentityDocument(t.Context())
-	if want := (IdentityDocument{Region: "us-west-2", AvailabilityZone: "us-west-2b", AccountID: "123456789012", InstanceID: "i-1"}); err != nil || doc != want {
-		t.Errorf("document %+v, %v", doc, err)
-	}
-	// Kept once for the parsed form, read twice for the raw one.
-	if n := s.count("GET dynamic/instance-identity/document t"); n != 3 {
-		t.Errorf("%d document requests", n)
 	}
 	if n := s.count("PUT api/token"); n != 1 {
 		t.Errorf("%d tokens", n)
@@ -179,7 +167,8 @@ func TestFailuresAreNotKept(t *testing.T) {
 	t.Parallel()
 	s := &service{values: map[string]string{"dynamic/instance-identity/document": "{"}}
 	c := start(t, s)
-	if _, err := c.InstanceID(t.Context()); StatusCode(err) != http.StatusNotFound {
+	instanceID := reader(c, "meta-data/instance-id")
+	if _, err := instanceID(t.Context()); StatusCode(err) != http.StatusNotFound {
 		t.Errorf("status %d of %v", StatusCode(err), err)
 	}
 	if _, err := c.IdentityRegion(t.Context()); err == nil || StatusCode(err) != 0 {
@@ -191,7 +180,7 @@ func TestFailuresAreNotKept(t *testing.T) {
 	}
 	s.values["dynamic/instance-identity/document"] = document
 	s.values["meta-data/instance-id"] = "i-1"
-	if id, err := c.InstanceID(t.Context()); err != nil || id != "i-1" {
+	if id, err := instanceID(t.Context()); err != nil || id != "i-1" {
 		t.Errorf("instance id %q, %v", id, err)
 	}
 	if region, err := c.IdentityRegion(t.Context()); err != nil || region != "us-west-2" {
@@ -208,7 +197,7 @@ func TestACallIsTriedFiveTimes(t *testing.T) {
 		return true
 	}}
 	begin := time.Now()
-	_, err := start(t, s).LocalIPv4(t.Context())
+	_, err := start(t, s).Get(t.Context(), "meta-data/local-ipv4")
 	if StatusCode(err) != http.StatusServiceUnavailable || n.Load() != maxAttempts {
 		t.Errorf("%d requests, status %d of %v", n.Load(), StatusCode(err), err)
 	}
@@ -220,7 +209,7 @@ func TestACallIsTriedFiveTimes(t *testing.T) {
 func TestNotFoundIsNotRetried(t *testing.T) {
 	t.Parallel()
 	s := &service{}
-	_, err := start(t, s).OutpostARN(t.Context())
+	_, err := start(t, s).Get(t.Context(), "meta-data/outpost-arn")
 	if StatusCode(err) != http.StatusNotFound || s.count("GET meta-data/outpost-arn t") != 1 {
 		t.Errorf("%v, requests %v", err, s.requests)
 	}
@@ -263,7 +252,7 @@ func TestFallbackToRequestsWithoutToken(t *testing.T) {
 	t.Parallel()
 	refuse := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }
 	s := &service{values: map[string]string{"meta-data/mac": "m"}, token: refuse}
-	if mac, err := start(t, s).PrimaryMAC(t.Context()); err != nil || mac != "m" {
+	if mac, err := start(t, s).Get(t.Context(), "meta-data/mac"); err != nil || mac != "m" {
 		t.Errorf("%q, %v", mac, err)
 	}
 	if s.count("GET meta-data/mac") != 1 {
@@ -271,7 +260,7 @@ func TestFallbackToRequestsWithoutToken(t *testing.T) {
 	}
 
 	s = &service{values: map[string]string{"meta-data/mac": "m"}, token: refuse}
-	if _, err := start(t, s, "AWS_EC2_METADATA_V1_DISABLED=true").PrimaryMAC(t.Context()); err == nil {
+	if _, err := start(t, s, "AWS_EC2_METADATA_V1_DISABLED=true").Get(t.Context(), "meta-data/mac"); err == nil {
 		t.Error("v1 disabled: no error")
 	}
 	if s.count("GET meta-data/mac") != 0 {
@@ -287,7 +276,7 @@ func TestTheTokenLivesFiveMinutes(t *testing.T) {
 		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "300")
 		fmt.Fprint(w, "t")
 	}}
-	if _, err := start(t, s).PrimaryMAC(t.Context()); err != nil || ttl.Load() != "300" {
+	if _, err := start(t, s).Get(t.Context(), "meta-data/mac"); err != nil || ttl.Load() != "300" {
 		t.Errorf("ttl %v, %v", ttl.Load(), err)
 	}
 }
@@ -302,7 +291,7 @@ func TestASilentServiceEndsTheCall(t *testing.T) {
 	c := New(lookup("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://" + l.Addr().String()))
 	defer c.http.CloseIdleConnections()
 	begin := time.Now()
-	if _, err = c.PrimaryMAC(context.Background()); err == nil {
+	if _, err = c.Get(context.Background(), "meta-data/mac"); err == nil {
 		t.Error("no error")
 	}
 	if d := time.Since(begin); d < headerTimeout || d > callTimeout+time.Second {
@@ -313,7 +302,7 @@ func TestASilentServiceEndsTheCall(t *testing.T) {
 func TestSwitchedOff(t *testing.T) {
 	t.Parallel()
 	s := &service{}
-	if _, err := start(t, s, "AWS_EC2_METADATA_DISABLED=true").PrimaryMAC(t.Context()); err == nil || len(s.requests) > 0 {
+	if _, err := start(t, s, "AWS_EC2_METADATA_DISABLED=true").Get(t.Context(), "meta-data/mac"); err == nil || len(s.requests) > 0 {
 		t.Errorf("%v, requests %v", err, s.requests)
 	}
 }
@@ -334,88 +323,11 @@ func TestEndpoints(t *testing.T) {
 
 func TestBlackholed(t *testing.T) {
 	c := Blackholed()
-	for _, read := range []func(context.Context) (string, error){c.InstanceID, c.UserData, c.IdentityRegion, c.PlacementRegion, c.LocalIPv4, c.TargetLifecycleState} {
+	for _, read := range []func(context.Context) (string, error){reader(c, "meta-data/instance-id"), c.UserData, c.IdentityRegion, c.PlacementRegion} {
 		if _, err := read(t.Context()); err == nil || err.Error() != "blackholed" || !IsBlackholed(err) {
 			t.Errorf("%v", err)
 		}
 	}
-	if _, err := c.SpotInstanceAction(t.Context()); !IsBlackholed(err) {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestSpotInstanceAction(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		body string
-		want SpotAction
-		bad  bool
-	}{
-		{body: `{"action": "terminate", "time": "2017-09-18T08:22:00Z"}`, want: SpotAction{"terminate", "2017-09-18T08:22:00Z"}},
-		{body: `{"action": "hibernate", "time": "2017-09-18T08:22:00Z"}`, want: SpotAction{"hibernate", "2017-09-18T08:22:00Z"}},
-		{body: `{"action": "stop", "time": "2017-09-18T08:22:00Z"}`, want: SpotAction{"stop", "2017-09-18T08:22:00Z"}},
-		{body: `{"action": "terminate" "time": "2017-09-18T08:22:00Z"}`, bad: true},
-		{body: ``, bad: true},
-		{body: `{"action": "flip!", "time": "2017-09-18T08:22:00Z"}`, bad: true},
-	} {
-		got, err := start(t, &service{values: map[string]string{"meta-data/spot/instance-action": c.body}}).SpotInstanceAction(t.Context())
-		if got != c.want || errors.Is(err, ErrBadSpotAction) != c.bad || !c.bad && err != nil {
-			t.Errorf("%q: %+v, %v", c.body, got, err)
-		}
-	}
-	_, err := start(t, &service{}).SpotInstanceAction(t.Context())
-	if errors.Is(err, ErrBadSpotAction) || StatusCode(err) != http.StatusNotFound {
-		t.Errorf("nothing announced: %v", err)
-	}
-}
-
-func TestRetryPauses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var at []time.Duration
-		begin := time.Now()
-		boom := errors.New("boom")
-		_, err := Retry(t.Context(), func(context.Context) (string, error) {
-			at = append(at, time.Since(begin))
-			return "", boom
-		})
-		if !errors.Is(err, boom) || len(at) != 5 {
-			t.Fatalf("%v after %d calls", err, len(at))
-		}
-		for i, pause := range []time.Duration{1000, 1300, 1690, 2197} {
-			pause *= time.Millisecond
-			if d := at[i+1] - at[i]; d < pause || d > pause*12/10 {
-				t.Errorf("pause %d is %v, want %v to 20%% more", i, d, pause)
-			}
-		}
-	})
-}
-
-func TestRetryEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		answers := []error{errors.New("boom"), nil}
-		v, err := Retry(t.Context(), func(context.Context) (int, error) {
-			err := answers[0]
-			answers = answers[1:]
-			return len(answers), err
-		})
-		if v != 0 || err != nil {
-			t.Errorf("success: %d, %v", v, err)
-		}
-
-		calls := 0
-		_, err = Retry(t.Context(), func(ctx context.Context) (string, error) { calls++; return Blackholed().InstanceID(ctx) })
-		if calls != 1 || !IsBlackholed(err) {
-			t.Errorf("black-holed: %d calls, %v", calls, err)
-		}
-
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-		defer cancel()
-		begin := time.Now()
-		_, err = Retry(ctx, func(context.Context) (string, error) { return "", errors.New("boom") })
-		if d := time.Since(begin); err == nil || d != 1500*time.Millisecond {
-			t.Errorf("cancelled: %v after %v", err, d)
-		}
-	})
 }
 
 func TestConcurrentReaders(t *testing.T) {
@@ -425,7 +337,7 @@ func TestConcurrentReaders(t *testing.T) {
 	var wg sync.WaitGroup
 	results := make([]string, 8)
 	for i := range results {
-		wg.Go(func() { results[i], _ = c.PrimaryMAC(t.Context()) })
+		wg.Go(func() { results[i], _ = c.Get(t.Context(), "meta-data/mac") })
 	}
 	wg.Wait()
 	if slices.ContainsFunc(results, func(r string) bool { return r != "m" }) {

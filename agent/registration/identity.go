@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -47,7 +48,7 @@ func fetchIdentity(ctx context.Context, md Metadata, path string, failed func())
 		if err == nil {
 			return text, nil
 		}
-		if blackholed(err) || notThere(err) {
+		if imds.IsBlackholed(err) || notThere(err) {
 			return "", err
 		}
 		failed()

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 )
 
 func TestInstanceIdentity(t *testing.T) {
@@ -38,7 +40,7 @@ func TestIdentityFailureRefreshesTheCredentialsAndGivesUp(t *testing.T) {
 }
 
 func TestDefiniteIdentityAnswersAreNotRepeated(t *testing.T) {
-	for _, answer := range []error{errors.New("blackholed"), statusError(404)} {
+	for _, answer := range []error{imds.ErrBlackholed, statusError(404)} {
 		md := metadata(nil)
 		md.err[pathIdentity] = answer
 		if doc, _ := instanceIdentity(t.Context(), md, &fakeCredentials{}); doc != "" || md.calls[pathIdentity] != 1 {

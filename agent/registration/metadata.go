@@ -2,7 +2,6 @@ package registration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -10,11 +9,11 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 )
 
-// Metadata reads one value of the instance metadata service; paths are relative to /latest/. An error that comes from an
-// HTTP answer has a method HTTPStatusCode() int. A black-holed service answers every call with an error whose text
-// contains "blackholed".
+// Metadata reads one value of the instance metadata service; paths are relative to /latest/. Errors are those of
+// [imds.Client].
 type Metadata interface {
 	Get(ctx context.Context, path string) (string, error)
 }
@@ -59,7 +58,7 @@ func ask(ctx context.Context, md Metadata, path string, giveUp func(error) bool)
 		if err == nil {
 			return strings.TrimSpace(value), nil
 		}
-		if n == metadataTries || blackholed(err) || giveUp != nil && giveUp(err) {
+		if n == metadataTries || imds.IsBlackholed(err) || giveUp != nil && giveUp(err) {
 			return "", err
 		}
 		if wait.sleep(ctx) != nil {
@@ -78,19 +77,8 @@ func AvailabilityZoneID(ctx context.Context, md Metadata) (string, error) {
 	return ask(ctx, md, pathZoneID, nil)
 }
 
-func blackholed(err error) bool { return strings.Contains(err.Error(), "blackholed") }
-
-// httpStatus is the status of the HTTP answer in err's chain, 0 when there was no answer.
-func httpStatus(err error) int {
-	var answer interface{ HTTPStatusCode() int }
-	if errors.As(err, &answer) {
-		return answer.HTTPStatusCode()
-	}
-	return 0
-}
-
 // notThere reports whether the service answered that the value does not exist.
-func notThere(err error) bool { return httpStatus(err) == http.StatusNotFound }
+func notThere(err error) bool { return imds.StatusCode(err) == http.StatusNotFound }
 
 // sleepWithin waits for d and reports whether ctx is still alive. A pause that cannot end before ctx's deadline is not
 // begun: the time would be lost.

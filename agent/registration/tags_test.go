@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -56,7 +57,7 @@ func TestInstanceTags(t *testing.T) {
 
 func TestPropagationNeedsAnInstanceID(t *testing.T) {
 	md := metadata(nil)
-	md.err[pathInstanceID] = errors.New("blackholed")
+	md.err[pathInstanceID] = imds.ErrBlackholed
 	cfg := &config.Config{ContainerInstancePropagateTagsFrom: config.PropagateTagsFromEC2Instance}
 	if _, err := instanceTags(t.Context(), cfg, md, &fakeTags{}); err == nil || ExitCode(err) != CodeError {
 		t.Errorf("got %v", err)

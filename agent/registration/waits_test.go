@@ -3,12 +3,15 @@ package registration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 )
 
 // script answers one path with a list of answers, one per poll; an error answer stands for all tries of a poll, and the
@@ -25,7 +28,7 @@ func (s *script) Get(context.Context, string) (string, error) {
 	case string:
 		if v == "blackholed" {
 			s.polls++
-			return "", errors.New(v)
+			return "", imds.ErrBlackholed
 		}
 		s.polls++
 		return v, nil
@@ -122,7 +125,7 @@ func TestAskTriesFiveTimes(t *testing.T) {
 		if id, err := AvailabilityZoneID(t.Context(), md); err != nil || id != "usw2-az1" {
 			t.Errorf("got %q, %v", id, err)
 		}
-		md.err[pathInstanceID] = errors.New("ec2 metadata: blackholed")
+		md.err[pathInstanceID] = fmt.Errorf("ec2 metadata: %w", imds.ErrBlackholed)
 		md.calls = map[string]int{}
 		if _, err := InstanceID(t.Context(), md); err == nil || md.calls[pathInstanceID] != 1 {
 			t.Errorf("%d calls of a black-holed service", md.calls[pathInstanceID])

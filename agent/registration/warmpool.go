@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -39,7 +40,7 @@ func waitInService(ctx context.Context, md Metadata, maxFirstPolls int) error {
 		case err == nil && state != "":
 			seen, hiccups = true, 0
 			logger.Info("Waiting for the instance to go into service", logger.F("targetLifecycleState", state))
-		case err != nil && blackholed(err):
+		case imds.IsBlackholed(err):
 			return nil
 		default:
 			if fatal := lifecycleFatal(err, seen, poll >= maxFirstPolls, &hiccups); fatal != nil {
@@ -59,7 +60,7 @@ func lifecycleFatal(err error, seen, lastFirstPoll bool, hiccups *int) error {
 	if err == nil {
 		err = fmt.Errorf("empty state")
 	}
-	status := httpStatus(err)
+	status := imds.StatusCode(err)
 	switch {
 	case !seen && lastFirstPoll:
 		return err
