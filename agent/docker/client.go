@@ -3,8 +3,11 @@
 package docker
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -26,6 +29,8 @@ type Client struct {
 	// api is for every call but create and start, whose version a container may choose. It uses the newest version both
 	// sides know.
 	api *client.Client
+	// inspectLimit is how long a look at a container may take.
+	inspectLimit time.Duration
 
 	mu        sync.Mutex
 	byVersion map[apiVersion]*client.Client
@@ -61,7 +66,7 @@ func Connect(ctx context.Context, endpoint string) (*Client, error) {
 }
 
 func connect(ctx context.Context, endpoint string, base *http.Transport) (*Client, error) {
-	c := &Client{endpoint: endpoint, base: base, byVersion: map[apiVersion]*client.Client{}}
+	c := &Client{endpoint: endpoint, base: base, inspectLimit: defaultInspectLimit, byVersion: map[apiVersion]*client.Client{}}
 	if err := c.negotiate(ctx); err != nil {
 		base.CloseIdleConnections()
 		return nil, err
@@ -113,6 +118,13 @@ func serverOf(v types.Version) Server {
 	return Server{
 		Version: v.Version, APIVersion: v.APIVersion, MinAPIVersion: v.MinAPIVersion,
 		OS: v.Os, Arch: v.Arch, KernelVersion: v.KernelVersion,
+	}
+}
+
+// SetInspectLimit sets how long a look at a container may take, unless it is 0 (then 30 s). Call it before other methods.
+func (c *Client) SetInspectLimit(limit time.Duration) {
+	if limit > 0 {
+		c.inspectLimit = limit
 	}
 }
 
@@ -183,9 +195,18 @@ type transport struct{ base *http.Transport }
 // opened is the context key of a function to call when a 200 answer arrives: the SDK does not tell when a stream opens.
 type opened struct{}
 
+// written is the context key of a function that gives the body of a request, to be sent in place of the SDK's.
+type written struct{}
+
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/images/") {
 		r = withFamiliarNames(r)
+	}
+	if body, ok := r.Context().Value(written{}).(func() any); ok {
+		var err error
+		if r, err = withBody(r, body()); err != nil {
+			return nil, err
+		}
 	}
 	answer, err := t.base.RoundTrip(r)
 	if err == nil && answer.StatusCode == http.StatusOK {
@@ -198,6 +219,22 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections lets http.Client reach the shared connections.
 func (t transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+
+// withBody gives the request another body, as JSON.
+func withBody(r *http.Request, value any) (*http.Request, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	r = r.Clone(r.Context())
+	r.ContentLength = int64(len(text))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+	r.Body, err = r.GetBody()
+	return r, err
+}
 
 func withFamiliarNames(r *http.Request) *http.Request {
 	query := r.URL.Query()

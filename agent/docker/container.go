@@ -26,8 +26,7 @@ type CreateRequest struct {
 	Limit      time.Duration // ECS_CONTAINER_CREATE_TIMEOUT
 }
 
-// Create creates a container and returns its id. It may normalise r.HostConfig (names of capabilities, values the API
-// version does not know). Errors: CannotGetDockerClientVersionError, CannotCreateContainerError, DockerTimeoutError.
+// Create creates a container and returns its id. It may clear values of r that the API version does not know. Errors: CannotGetDockerClientVersionError, CannotCreateContainerError, DockerTimeoutError.
 func (c *Client) Create(ctx context.Context, r CreateRequest) (string, error) {
 	if err := checkRef(r.Name); err != nil {
 		return "", task.NewError(task.ErrCannotCreateContainer, err)
@@ -42,12 +41,28 @@ func (c *Client) Create(ctx context.Context, r CreateRequest) (string, error) {
 	}
 	s := step{name: task.ErrCannotCreateContainer, doing: "created", limit: r.Limit}
 	answer, err := guarded(ctx, s, func(ctx context.Context) (container.CreateResponse, error) {
-		return api.ContainerCreate(ctx, r.Config, r.HostConfig, &network.NetworkingConfig{}, nil, r.Name)
+		return api.ContainerCreate(context.WithValue(ctx, written{}, r.body()), r.Config, r.HostConfig, &network.NetworkingConfig{}, nil, r.Name)
 	})
 	for _, warning := range answer.Warnings {
 		logger.Debug("Docker warned about a new container", logger.F("runtimeName", r.Name), logger.F("warning", warning))
 	}
 	return answer.ID, err
+}
+
+// body gives the body of the request. The SDK's own would have the capabilities in another spelling ("CAP_NET_ADMIN" for
+// "NET_ADMIN"), sorted and without duplicates; authorisation plug-ins and docker inspect show what the task definition says.
+func (r CreateRequest) body() func() any {
+	if r.HostConfig == nil {
+		return func() any {
+			return container.CreateRequest{Config: r.Config, NetworkingConfig: &network.NetworkingConfig{}}
+		}
+	}
+	add, drop := r.HostConfig.CapAdd, r.HostConfig.CapDrop
+	return func() any {
+		host := *r.HostConfig // as the SDK has left it
+		host.CapAdd, host.CapDrop = add, drop
+		return container.CreateRequest{Config: r.Config, HostConfig: &host, NetworkingConfig: &network.NetworkingConfig{}}
+	}
 }
 
 // Start starts a container and inspects it once, both within limit; one that runs already is fine. version is the API
@@ -149,7 +164,7 @@ func (c *Client) Inspect(ctx context.Context, idOrName string) (*task.ContainerS
 	if err := checkRef(idOrName); err != nil {
 		return nil, task.NewError(task.ErrCannotInspectContainer, err)
 	}
-	s := step{name: task.ErrCannotInspectContainer, doing: "inspecting", limit: inspectLimit}
+	s := step{name: task.ErrCannotInspectContainer, doing: "inspecting", limit: c.inspectLimit}
 	answer, err := guarded(ctx, s, func(ctx context.Context) (container.InspectResponse, error) {
 		answer, err := c.api.ContainerInspect(ctx, idOrName)
 		return answer, gone(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,54 @@ func TestCreate(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"EndpointsConfig": nil}, body["NetworkingConfig"]); diff != "" || body["Image"] != "busybox" {
 		t.Errorf("body %s", got.body)
 	}
+}
+
+func TestCapabilitiesGoOverTheWireAsWritten(t *testing.T) {
+	d := newFakeDaemon(t)
+	c := d.client()
+	d.answer("POST /containers/create", 201, `{"Id":"x"}`)
+	r := createRequest()
+	r.HostConfig.CapAdd, r.HostConfig.CapDrop = []string{"sys_time", "NET_ADMIN", "NET_ADMIN"}, []string{}
+	r.HostConfig.AutoRemove = true
+	if _, err := c.Create(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	got := d.made("POST /containers/create")[0]
+	var body struct {
+		Image      string
+		HostConfig struct {
+			CapAdd, CapDrop []string
+			AutoRemove      bool
+		}
+	}
+	if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"sys_time", "NET_ADMIN", "NET_ADMIN"}, body.HostConfig.CapAdd); diff != "" || body.HostConfig.CapDrop == nil || body.Image != "busybox" {
+		t.Errorf("body %s", got.body)
+	}
+	if body.HostConfig.AutoRemove {
+		t.Error("AutoRemove went to an API version that leaves it to the client")
+	}
+	if want := strconv.Itoa(len(got.body)); got.header.Get("Content-Length") != want || got.header.Get("Content-Type") != "application/json" {
+		t.Errorf("header %v, want length %s", got.header, want)
+	}
+}
+
+func TestInspectLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFakeDaemon(t)
+		c := d.client()
+		d.hang("GET /containers/x/json")
+		for limit, want := range map[time.Duration]string{0: "30s", 2 * time.Minute: "2m0s"} {
+			c.SetInspectLimit(limit)
+			_, err := c.Inspect(t.Context(), "x")
+			if want := "DockerTimeoutError: Could not transition to inspecting; timed out after waiting " + want; err == nil || err.Error() != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+			c.inspectLimit = defaultInspectLimit
+		}
+	})
 }
 
 func TestCreateErrors(t *testing.T) {

@@ -19,9 +19,11 @@ type step struct {
 	limit time.Duration
 }
 
+// defaultInspectLimit is for inspects of containers when ECS_CONTAINER_INSPECT_TIMEOUT does not say otherwise.
+const defaultInspectLimit = 30 * time.Second
+
 // Time limits of calls that have no setting of their own.
 const (
-	inspectLimit      = 30 * time.Second
 	stopLimit         = 2 * time.Minute // beyond the container's own stop timeout
 	removeLimit       = 5 * time.Minute
 	listLimit         = 10 * time.Minute
