@@ -93,6 +93,10 @@ func (c *conversations) introspection() interface{ Run(context.Context) error } 
 		Version:   versionLine(),
 		Profiling: c.agent.cfg.EnableRuntimeStats,
 		Reports:   func() any { return c.reporter.Stats() },
+		Steps: func() any {
+			pulls, starts := c.tasks.Throttles()
+			return map[string]engine.Throttle{"Pulls": pulls, "Starts": starts}
+		},
 	}, c.tasks)
 }
 

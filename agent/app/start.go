@@ -19,7 +19,6 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/report"
 	"github.com/aws/amazon-ecs-agent/agent/resource/volume"
 	"github.com/aws/amazon-ecs-agent/agent/store"
-	"github.com/aws/amazon-ecs-agent/agent/task"
 	"github.com/aws/amazon-ecs-agent/agent/version"
 )
 
@@ -36,7 +35,7 @@ func (a *agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	identity, tasks, err := a.restore(ctx)
+	identity, state, err := a.restore(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,16 +47,20 @@ func (a *agent) start(ctx context.Context) error {
 	if err := images.Restore(); err != nil {
 		return terminal(err)
 	}
-	tasksEngine, err := a.newEngine(resources, images, reporter)
+	tasksEngine, err := a.newEngine(resources, images, reporter, identity)
 	if err != nil {
 		return err
 	}
-	tasksEngine.Restore(tasks)
+	tasksEngine.Restore(state.Tasks)
 
 	// What runs ends with ctx or with the first part that fails, and is waited for.
 	parts, partsCtx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return logger.RunStackDumps(partsCtx) })
 	parts.Go(func() error { return tasksEngine.Run(partsCtx) })
+	parts.Go(func() error {
+		reportLost(partsCtx, tasksEngine, state.Lost)
+		return nil
+	})
 	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, identity)
 	parts.Go(func() error {
 		registered, err := a.register(partsCtx, identity, resources)
@@ -96,7 +99,7 @@ func waitFor(ctx context.Context, parts *errgroup.Group) error {
 }
 
 // restore reads what a former run left and decides who the agent goes on as.
-func (a *agent) restore(ctx context.Context) (registration.Identity, []*task.Task, error) {
+func (a *agent) restore(ctx context.Context) (registration.Identity, *store.State, error) {
 	instanceID := ""
 	if a.store.Enabled() {
 		instanceID, _ = registration.InstanceID(ctx, a.metadata)
@@ -113,9 +116,23 @@ func (a *agent) restore(ctx context.Context) (registration.Identity, []*task.Tas
 		if err := a.store.Wipe(); err != nil {
 			return identity, nil, terminal(err)
 		}
-		return identity, nil, nil
+		return identity, store.Fresh(), nil
 	}
-	return identity, state.Tasks, nil
+	return identity, state, nil
+}
+
+// reportLost ends the tasks, as far as ECS is concerned, of which neither a record nor a running container is left.
+func reportLost(ctx context.Context, tasks *engine.Engine, lost []store.Lost) {
+	select {
+	case <-tasks.Ready():
+	case <-ctx.Done():
+		return
+	}
+	for _, l := range lost {
+		if l.TaskARN != "" {
+			tasks.Refuse(ctx, l.TaskARN, l.Reason())
+		}
+	}
 }
 
 func savedIdentity(state *store.State) registration.Saved {
@@ -128,12 +145,17 @@ func savedIdentity(state *store.State) registration.Saved {
 }
 
 // newEngine gives the engine its hands: images, Docker, volumes, the checkpoint and the reports.
-func (a *agent) newEngine(resources registration.Resources, images *image.Puller, reporter *report.Reporter) (*engine.Engine, error) {
+func (a *agent) newEngine(resources registration.Resources, images *image.Puller, reporter *report.Reporter,
+	identity registration.Identity) (*engine.Engine, error) {
 	runner, err := container.New(a.cfg, a.docker, images, &a.roles, container.Host{CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint})
 	if err != nil {
 		return nil, err
 	}
 	behavior := a.cfg.ImagePullBehavior
+	straysOf := ""
+	if identity.ContainerInstanceARN != "" {
+		straysOf = a.cfg.Cluster // ECS still counts on them being here
+	}
 	return engine.New(engine.Config{
 		Rules: engine.Rules{
 			PullMustSucceed: behavior == config.ImagePullAlways || behavior == config.ImagePullOnce,
@@ -147,6 +169,9 @@ func (a *agent) newEngine(resources registration.Resources, images *image.Puller
 		Resources:     &volume.Craft{Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName},
 		ContainerName: mapping.ContainerName,
 		Credentials:   &a.roles,
+		AdoptStraysOf: straysOf,
+		MaxPulls:      a.cfg.MaxConcurrentPulls,
+		MaxStarts:     a.cfg.MaxConcurrentStarts,
 	}, runner, a.store, reporter), nil
 }
 

@@ -33,12 +33,10 @@ func (c *Config) CheckDataDir(stat func(string) (fs.FileInfo, error)) error {
 	return nil
 }
 
-// PortRange returns the first and last port of DynamicHostPortRange.
-func (c *Config) PortRange() (first, last uint16) {
-	first, last, err := splitPortRange(c.DynamicHostPortRange)
-	if err != nil {
-		// Only a Config that Load did not make can get here.
-		first, last, _ = splitPortRange(linux().portRange)
+// PortRange returns the first and last port of DynamicHostPortRange. In a Config that Load made there is no error.
+func (c *Config) PortRange() (first, last uint16, err error) {
+	if first, last, err = splitPortRange(c.DynamicHostPortRange); err != nil {
+		err = fmt.Errorf("ECS_DYNAMIC_HOST_PORT_RANGE: %w", err)
 	}
-	return first, last
+	return first, last, err
 }

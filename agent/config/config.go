@@ -88,6 +88,9 @@ type Config struct {
 	ContainerStartTimeout          time.Duration
 	ContainerCreateTimeout         time.Duration
 	DependentContainersPullUpfront bool
+	// MaxConcurrentStarts bounds the container starts under way at once; 0 is no bound. MaxConcurrentPulls likewise.
+	MaxConcurrentStarts int
+	MaxConcurrentPulls  int
 
 	// Images.
 

@@ -68,7 +68,7 @@ func FuzzVariable(f *testing.F) {
 				t.Errorf("%s=%q: %s is %d, below %d", rows[i].env, text, s.fieldName(), n, s.min)
 			}
 		}
-		if first, last := cfg.PortRange(); first > last {
+		if first, last, err := cfg.PortRange(); err != nil || first > last {
 			t.Errorf("port range %s", cfg.DynamicHostPortRange)
 		}
 		if reflect.ValueOf(cfg.TaskMetadataBurstRate).Int() < 1 {

@@ -89,10 +89,15 @@ func TestKernelPortRange(t *testing.T) {
 }
 
 func TestPortRangeNumbers(t *testing.T) {
-	for text, want := range map[string][2]uint16{"200-300": {200, 300}, "8080": {8080, 8080}, "": {49153, 65535}} {
-		first, last := (&Config{DynamicHostPortRange: text}).PortRange()
-		if got := [2]uint16{first, last}; got != want {
-			t.Errorf("%q: got %v, want %v", text, got, want)
+	for text, want := range map[string][2]uint16{"200-300": {200, 300}, "8080": {8080, 8080}} {
+		first, last, err := (&Config{DynamicHostPortRange: text}).PortRange()
+		if got := [2]uint16{first, last}; got != want || err != nil {
+			t.Errorf("%q: got %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "2-1", "70000", "-"} {
+		if first, last, err := (&Config{DynamicHostPortRange: text}).PortRange(); err == nil || !strings.HasPrefix(err.Error(), "ECS_DYNAMIC_HOST_PORT_RANGE: ") {
+			t.Errorf("%q was read as %d-%d, %v", text, first, last, err)
 		}
 	}
 }

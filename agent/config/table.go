@@ -120,6 +120,8 @@ func timingSettings(p platform) []setting {
 			doc: "Time the creation of a container may take. A smaller value of the variable is raised to the minimum."},
 		{env: "ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", key: "DependentContainersPullUpfront", kind: triKind,
 			doc: "Pull the images of containers that wait for others (`dependsOn`) before the others are ready."},
+		{env: "ECS_MAX_CONCURRENT_STARTS", key: "MaxConcurrentStarts", kind: intKind, defText: "`0`: unlimited",
+			doc: "Containers being started at once; further ones wait in the order in which they came up, so that a burst of tasks does not drown the host. An addition of this agent."},
 	}
 }
 
@@ -149,6 +151,8 @@ func imageSettings(p platform) []setting {
 			doc: "Also remove images and dead containers that no task brought."},
 		{env: "ECS_EXCLUDE_UNTRACKED_IMAGE", key: "ImageCleanupExclusionList", kind: csvKind, allowed: "`name:tag,…`",
 			doc: "Images that are never removed. Blanks count as part of the names; a JSON list in the JSON file."},
+		{env: "ECS_MAX_CONCURRENT_PULLS", key: "MaxConcurrentPulls", kind: intKind, defText: "`0`: unlimited",
+			doc: "Image pulls under way at once; further ones wait in the order in which they came up. An addition of this agent."},
 	}
 }
 

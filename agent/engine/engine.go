@@ -90,6 +90,12 @@ type Config struct {
 	// ContainerName chooses the Docker name of a new container.
 	ContainerName func(*task.Task, *task.Container) string
 	Credentials   *credentials.Store
+	// AdoptStraysOf names the cluster whose running containers are taken over although no record of their task is left;
+	// empty: none are.
+	AdoptStraysOf string
+	// MaxPulls and MaxStarts bound the image pulls and container starts under way at once (ECS_MAX_CONCURRENT_PULLS,
+	// ECS_MAX_CONCURRENT_STARTS); 0: no bound. Steps wait in the order of their arrival.
+	MaxPulls, MaxStarts int
 }
 
 // Engine runs the tasks. Make one with New, give it what a former run left with Restore, then Run it.
@@ -101,6 +107,8 @@ type Engine struct {
 
 	admission *admission
 	inspects  chan struct{}
+	pulls     *turnstile
+	starts    *turnstile
 	ready     chan struct{} // closed when restored tasks were compared with the runtime and run
 
 	mu         sync.RWMutex
@@ -118,6 +126,8 @@ func New(config Config, runtime Runtime, store Store, sink Sink) *Engine {
 		config: config, runtime: runtime, store: store, sink: sink,
 		admission:  newAdmission(config.Host),
 		inspects:   make(chan struct{}, parallelInspects),
+		pulls:      newTurnstile(config.MaxPulls),
+		starts:     newTurnstile(config.MaxStarts),
 		ready:      make(chan struct{}),
 		byARN:      map[string]*owner{},
 		byEndpoint: map[string]*owner{},
@@ -264,25 +274,28 @@ func (e *Engine) Acknowledge(arn string, sent task.Status, containers map[string
 	}
 }
 
-// adopt gives a task its owner and starts it, unless the engine does not run yet.
+// adopt gives a task its owner and starts it.
 func (e *Engine) adopt(t *task.Task) {
+	if o, ctx := e.keep(t); o != nil && ctx != nil {
+		e.launch(ctx, o)
+	}
+}
+
+// keep gives a task its owner, which does not run yet; nil when the task has one. ctx is nil before the engine runs.
+func (e *Engine) keep(t *task.Task) (o *owner, ctx context.Context) {
 	if e.config.CleanupJitter > 0 {
 		t.Engine.CleanupJitter = rand.N(e.config.CleanupJitter)
 	}
-	o := newOwner(e, t)
+	o = newOwner(e, t)
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if _, known := e.byARN[t.ARN]; known {
-		e.mu.Unlock()
-		return
+		return nil, nil
 	}
 	e.order = append(e.order, o)
 	e.byARN[t.ARN] = o
 	e.index(o, t)
-	ctx := e.running
-	e.mu.Unlock()
-	if ctx != nil {
-		e.launch(ctx, o)
-	}
+	return o, e.running
 }
 
 // launch starts the owner's goroutine, once.

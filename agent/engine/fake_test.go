@@ -38,14 +38,14 @@ type lifetime struct {
 }
 
 type fakeContainer struct {
-	id, name, arn, cname string
-	status               task.ContainerStatus
-	code                 int
-	starts               int
-	createdAt            time.Time
-	startedAt            time.Time
-	finishedAt           time.Time
-	run                  int // guards timers of former runs
+	id, name, arn, cname, cluster string
+	status                        task.ContainerStatus
+	code                          int
+	starts                        int
+	createdAt                     time.Time
+	startedAt                     time.Time
+	finishedAt                    time.Time
+	run                           int // guards timers of former runs
 }
 
 func newFakeDocker(seed uint64) *fakeDocker {
@@ -221,7 +221,7 @@ func (d *fakeDocker) Inspect(ctx context.Context, c *task.Container) (state *tas
 
 func (f *fakeContainer) state() *task.ContainerState {
 	s := &task.ContainerState{RuntimeID: f.id, Name: f.name, Status: f.status, CreatedAt: f.createdAt, StartedAt: f.startedAt, FinishedAt: f.finishedAt,
-		Labels: map[string]string{task.LabelTaskARN: f.arn, task.LabelContainerName: f.cname}}
+		Labels: map[string]string{task.LabelTaskARN: f.arn, task.LabelContainerName: f.cname, task.LabelCluster: f.cluster}}
 	if f.status == task.ContainerStopped {
 		code := f.code
 		s.ExitCode = &code

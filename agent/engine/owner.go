@@ -217,11 +217,17 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 	case task.StepResolveManifest:
 		done.Manifest, done.Err = e.runtime.ResolveManifest(ctx, t, c)
 	case task.StepPull:
-		done.Pull, done.Err = e.runtime.Pull(ctx, t, c)
+		if done.Err = e.pulls.enter(ctx); done.Err == nil {
+			done.Pull, done.Err = e.runtime.Pull(ctx, t, c)
+			e.pulls.leave()
+		}
 	case task.StepCreate:
 		done.Create, done.Err = e.runtime.Create(ctx, t, c)
 	case task.StepStart, task.StepRestart:
-		done.State, done.Err = e.runtime.Start(ctx, t, c)
+		if done.Err = e.starts.enter(ctx); done.Err == nil {
+			done.State, done.Err = e.runtime.Start(ctx, t, c)
+			e.starts.leave()
+		}
 	case task.StepStop:
 		done.State, done.Err = e.runtime.Stop(ctx, t, c)
 		if done.Err != nil && !errors.Is(done.Err, task.ErrGone) && ctx.Err() == nil {

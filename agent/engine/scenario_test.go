@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -570,3 +572,81 @@ func (brokenDisk) SaveTask(*task.Task)           {}
 func (brokenDisk) SaveContainer(*task.Container) {}
 func (brokenDisk) DeleteTask(*task.Task)         {}
 func (brokenDisk) Sync(context.Context) error    { return errors.New("no space left on device") }
+
+func TestContainersWithoutARecordAreTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		r.config.AdoptStraysOf = "prod"
+		stray := func(id, task, name, cluster string, status task.ContainerStatus) {
+			r.docker.containers[id] = &fakeContainer{id: id, name: "ecs-" + id, arn: arnOf(task), cname: name, cluster: cluster, status: status, createdAt: time.Now()}
+		}
+		stray("1", "A", "web", "prod", task.ContainerRunning)
+		stray("2", "B", "web", "other", task.ContainerRunning) // another cluster's
+		stray("3", "C", "web", "prod", task.ContainerStopped)  // over
+		r.boot()
+		<-r.engine.Ready()
+		time.Sleep(time.Second)
+		if tasks := r.engine.Tasks(); len(tasks) != 1 || tasks[0].ARN != arnOf("A") || tasks[0].Known != task.Running {
+			t.Errorf("took over %v", tasks)
+		}
+		if r.calls("create")+r.calls("start")+r.calls("stop") != 0 {
+			t.Error("a container was touched")
+		}
+		r.engine.Stop(arnOf("A"))
+		time.Sleep(time.Second)
+		if tk, _ := r.engine.Task(arnOf("A")); tk.Known != task.Stopped || r.calls("stop") != 1 {
+			t.Errorf("task is %s after %d stops", tk.Known, r.calls("stop"))
+		}
+		r.cancel()
+		<-r.done
+	})
+}
+
+func TestStepsWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		r.config.MaxPulls, r.config.MaxStarts = 1, 2
+		busiest := 0
+		watched := watchedPulls{fakeDocker: r.docker, busiest: &busiest}
+		r.bootOn(&watched)
+		<-r.engine.Ready()
+		for i := range 20 {
+			r.accept(t, &task.Task{ARN: arnOf(fmt.Sprint(i)), Desired: task.Running, Containers: []*task.Container{{Name: "c", Image: "i", Essential: true}}})
+		}
+		time.Sleep(time.Minute)
+		for _, tk := range r.engine.Tasks() {
+			if tk.Known != task.Running {
+				t.Errorf("%s is %s", tk.ARN, tk.Known)
+			}
+		}
+		if busiest != 1 {
+			t.Errorf("%d pulls at once", busiest)
+		}
+		if pulls, starts := r.engine.Throttles(); pulls != (Throttle{Limit: 1}) || starts != (Throttle{Limit: 2}) {
+			t.Errorf("left behind: %+v %+v", pulls, starts)
+		}
+		r.cancel()
+		<-r.done
+	})
+}
+
+// watchedPulls counts the pulls under way.
+type watchedPulls struct {
+	*fakeDocker
+	mu      sync.Mutex
+	now     int
+	busiest *int
+}
+
+func (w *watchedPulls) Pull(ctx context.Context, t *task.Task, c *task.Container) (task.PullResult, error) {
+	w.count(1)
+	defer w.count(-1)
+	return w.fakeDocker.Pull(ctx, t, c)
+}
+
+func (w *watchedPulls) count(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now += n
+	*w.busiest = max(*w.busiest, w.now)
+}

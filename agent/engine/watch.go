@@ -134,6 +134,11 @@ func (e *Engine) compare(ctx context.Context) error {
 
 // revive brings the tasks of the former run to life: first what Docker says, then their owners.
 func (e *Engine) revive(byTask map[string][]*task.ContainerState) {
+	if e.config.AdoptStraysOf != "" {
+		for _, t := range e.strays(byTask) {
+			e.keep(e.planned(t))
+		}
+	}
 	e.mu.RLock()
 	ctx, owners := e.running, append([]*owner(nil), e.order...)
 	e.mu.RUnlock()
@@ -178,7 +183,7 @@ func (e *Engine) Restore(tasks []*task.Task) {
 	for _, t := range tasks {
 		e.config.Credentials.Expect(t.CredentialsID)
 		e.config.Credentials.Expect(t.ExecutionCredentialsID)
-		e.adopt(e.planned(t))
+		e.keep(e.planned(t))
 	}
 }
 

@@ -29,6 +29,8 @@ type Agent struct {
 	Profiling bool
 	// Reports gives figures about the reports to ECS for /v1/status; nil leaves them out.
 	Reports func() any
+	// Steps gives figures about work that may have to wait for its turn, likewise.
+	Steps func() any
 }
 
 // The files of /license, looked for in the working directory, and what stands between them.
@@ -76,7 +78,7 @@ func Handler(agent Agent, tasks Tasks) http.Handler {
 		case path == "/v1/tasks":
 			cached.serve(w, r)
 		case path == "/v1/status":
-			httpd.JSON(w, http.StatusOK, "introspection/status", statusOf(tasks.Tasks(), agent.Reports))
+			httpd.JSON(w, http.StatusOK, "introspection/status", statusOf(tasks.Tasks(), agent.Reports, agent.Steps))
 		case path == "/license":
 			serveLicense(w)
 		case agent.Profiling && strings.HasPrefix(path, profilingPrefix):

@@ -8,6 +8,8 @@ type statusResponse struct {
 	Tasks   map[string]int // by known status
 	Waiting []waitingTask
 	Reports any `json:",omitempty"`
+	// Steps are the kinds of work that may have to wait for their turn.
+	Steps any `json:",omitempty"`
 }
 
 type waitingTask struct {
@@ -15,7 +17,7 @@ type waitingTask struct {
 	Reason string
 }
 
-func statusOf(tasks []*task.Task, reports func() any) statusResponse {
+func statusOf(tasks []*task.Task, reports, steps func() any) statusResponse {
 	s := statusResponse{Tasks: map[string]int{}, Waiting: []waitingTask{}}
 	for _, t := range tasks {
 		if t.Internal {
@@ -28,6 +30,9 @@ func statusOf(tasks []*task.Task, reports func() any) statusResponse {
 	}
 	if reports != nil {
 		s.Reports = reports()
+	}
+	if steps != nil {
+		s.Steps = steps()
 	}
 	return s
 }
