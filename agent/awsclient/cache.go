@@ -46,7 +46,7 @@ func (c *Cache) Retrieve(ctx context.Context) (Credentials, error) {
 		return Credentials{}, err
 	}
 	c.current = fresh
-	logger.Debug("Fetched instance credentials", logger.F("provider", fresh.Source), logger.F("keyID", MaskKeyID(fresh.AccessKeyID)))
+	logger.Debug("Fetched instance credentials", logger.F("provider", fresh.Source), logger.F("keyID", maskKeyID(fresh.AccessKeyID)))
 	return fresh.Credentials, nil
 }
 

@@ -21,13 +21,13 @@ type Credentials struct {
 func (c Credentials) Valid() bool { return c.AccessKeyID != "" && c.SecretAccessKey != "" }
 
 // String names the source and the masked key id.
-func (c Credentials) String() string { return c.Source + " " + MaskKeyID(c.AccessKeyID) }
+func (c Credentials) String() string { return c.Source + " " + maskKeyID(c.AccessKeyID) }
 
 // GoString is String, so that %#v gives nothing away either.
 func (c Credentials) GoString() string { return c.String() }
 
-// MaskKeyID returns the form in which an access key id may be logged: its last four characters behind XXXX.
-func MaskKeyID(id string) string {
+// maskKeyID returns the form in which an access key id may be logged: its last four characters behind XXXX.
+func maskKeyID(id string) string {
 	if len(id) > 4 {
 		id = id[len(id)-4:]
 	}

@@ -78,12 +78,11 @@ func configuredEndpoint(env Environment, service string) (string, error) {
 	if strings.EqualFold(env.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
 		return "", nil
 	}
-	for _, name := range []string{"AWS_ENDPOINT_URL_" + service, "AWS_ENDPOINT_URL"} {
-		if v := env.Getenv(name); v != "" {
-			return checkEndpoint(name, v)
-		}
+	name, v := firstSet(env.Getenv, "AWS_ENDPOINT_URL_"+service, "AWS_ENDPOINT_URL")
+	if v == "" {
+		return "", nil
 	}
-	return "", nil
+	return checkEndpoint(name, v)
 }
 
 func profileEndpoint(env Environment, p profile, config iniFile, service string) (string, error) {

@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,10 +31,8 @@ func (e Environment) orReal() Environment {
 
 // profileName is the profile selected by AWS_PROFILE (AWS_DEFAULT_PROFILE is its older name).
 func (e Environment) profileName() string {
-	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
-		if p := e.Getenv(name); p != "" {
-			return p
-		}
+	if _, p := firstSet(e.Getenv, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"); p != "" {
+		return p
 	}
 	return defaultProfile
 }
@@ -50,6 +49,29 @@ func (e Environment) configFile() string {
 		return p
 	}
 	return filepath.Join(e.HomeDir, ".aws", "config")
+}
+
+// keyPair reads the key pair of a profile from one file; what names the file in errors.
+func (e Environment) keyPair(what, path, profileName string) (Credentials, error) {
+	text, err := e.ReadFile(path)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("read %s: %w", what, err)
+	}
+	c := profile(parseINI(text)[profileName]).staticKeys()
+	if !c.Valid() {
+		return Credentials{}, fmt.Errorf("profile %q in %s %w", profileName, path, errNoKeyPair)
+	}
+	return c, nil
+}
+
+// firstSet returns the first of the variables that is not empty, and its value.
+func firstSet(getenv func(string) string, names ...string) (name, value string) {
+	for _, name = range names {
+		if value = getenv(name); value != "" {
+			return name, value
+		}
+	}
+	return name, ""
 }
 
 // readOptional reads a file that need not exist.

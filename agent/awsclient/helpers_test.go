@@ -64,8 +64,6 @@ func (m fakeMetadata) Get(_ context.Context, path string) (string, error) {
 	return v, nil
 }
 
-func contains(s, part string) bool { return bytes.Contains([]byte(s), []byte(part)) }
-
 var discardLog = log.New(io.Discard, "", 0)
 
 // recordHello keeps what the client offers.

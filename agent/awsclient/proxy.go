@@ -74,15 +74,6 @@ func proxyFor(getenv func(string) string, noProxyDefault string, target *url.URL
 	return parseProxy(variable, setting)
 }
 
-func firstSet(getenv func(string) string, names ...string) (name, value string) {
-	for _, name = range names {
-		if value = getenv(name); value != "" {
-			return name, value
-		}
-	}
-	return name, ""
-}
-
 // parseProxy reads scheme://host:port with scheme http, https or socks5, or host:port for http. The error does not show the
 // value: it may hold a password.
 func parseProxy(variable, value string) (*url.URL, error) {

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -107,7 +108,7 @@ func TestProxySettingsThatCannotWork(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 			continue
 		}
-		if got := err.Error(); contains(got, "secret") {
+		if got := err.Error(); strings.Contains(got, "secret") {
 			t.Errorf("%s: the error shows the password: %s", name, got)
 		}
 		if worthRetrying(&transportError{"Op", err}) {

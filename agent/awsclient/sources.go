@@ -1,6 +1,7 @@
 package awsclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,19 +23,9 @@ type envSource struct{ env Environment }
 func (envSource) name() string { return "EnvProvider" }
 
 func (s envSource) fetch(context.Context) (lease, error) {
-	first := func(names ...string) string {
-		for _, n := range names {
-			if v := s.env.Getenv(n); v != "" {
-				return v
-			}
-		}
-		return ""
-	}
-	c := Credentials{
-		AccessKeyID:     first("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
-		SecretAccessKey: first("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
-		SessionToken:    s.env.Getenv("AWS_SESSION_TOKEN"),
-	}
+	c := Credentials{SessionToken: s.env.Getenv("AWS_SESSION_TOKEN")}
+	_, c.AccessKeyID = firstSet(s.env.Getenv, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")
+	_, c.SecretAccessKey = firstSet(s.env.Getenv, "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")
 	if !c.Valid() {
 		return lease{}, errors.New("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set")
 	}
@@ -47,14 +38,9 @@ type sharedCredentialsSource struct{ env Environment }
 func (sharedCredentialsSource) name() string { return "SharedCredentialsProvider" }
 
 func (s sharedCredentialsSource) fetch(context.Context) (lease, error) {
-	path, name := s.env.credentialsFile(), s.env.profileName()
-	text, err := s.env.ReadFile(path)
+	c, err := s.env.keyPair("shared credentials file", s.env.credentialsFile(), s.env.profileName())
 	if err != nil {
-		return lease{}, fmt.Errorf("read shared credentials file: %w", err)
-	}
-	c := profile(parseINI(text)[name]).staticKeys()
-	if !c.Valid() {
-		return lease{}, fmt.Errorf("profile %q in %s %w", name, path, errNoKeyPair)
+		return lease{}, err
 	}
 	return keep(c), nil
 }
@@ -71,22 +57,14 @@ type rotatingSource struct {
 func (rotatingSource) name() string { return "RotatingSharedCredentialsProvider" }
 
 func (s rotatingSource) fetch(context.Context) (lease, error) {
-	path, name := rotatingFile(), s.profile
-	if name == "" {
-		name = defaultProfile
-	}
-	text, err := s.env.ReadFile(path)
+	c, err := s.env.keyPair("rotating credentials file", rotatingFile(), cmp.Or(s.profile, defaultProfile))
 	if err != nil {
-		return lease{}, fmt.Errorf("read rotating credentials file: %w", err)
-	}
-	c := profile(parseINI(text)[name]).staticKeys()
-	if !c.Valid() {
-		return lease{}, fmt.Errorf("profile %q in %s %w", name, path, errNoKeyPair)
+		return lease{}, err
 	}
 	c.Source = s.name()
 	c.Expires = time.Now().Add(rotatingLifetime)
 	logger.Info("Successfully got instance credentials from the rotating credentials file",
-		logger.F("provider", c.Source), logger.F("keyID", MaskKeyID(c.AccessKeyID)))
+		logger.F("provider", c.Source), logger.F("keyID", maskKeyID(c.AccessKeyID)))
 	return lease{Credentials: c, refreshAt: c.Expires}, nil
 }
 
