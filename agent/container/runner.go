@@ -69,16 +69,16 @@ type Host struct {
 
 // New gives a Runner. The error names a setting that makes no sense.
 func New(cfg *config.Config, d Docker, images ImageFacts, roles *credentials.Store, host Host) (*Runner, error) {
-	ports, err := dynamicPorts(cfg.DynamicHostPortRange)
+	first, last, err := cfg.PortRange()
 	if err != nil {
-		return nil, fmt.Errorf("ECS_DYNAMIC_HOST_PORT_RANGE: %w", err)
+		return nil, err
 	}
 	return &Runner{
 		Watcher: d, Images: images, docker: d,
 		facts: mapping.Facts{
 			Cluster: cfg.Cluster, Region: cfg.AWSRegion, IPv6Only: cfg.InstanceIPCompatibility.IPv6Only(), CgroupV2: host.CgroupV2,
 			PropagateTaskMemory: cfg.PropagateTaskMemoryLimitCgroupV2, PauseLabels: cfg.PauseLabels,
-			Credentials: roles, Ports: mapping.NewPortPool(ports, unused),
+			Credentials: roles, Ports: mapping.NewPortPool(task.PortRange{First: first, Last: last}, unused),
 			ImageSetsRegion: images.SetsRegion, ServerAtLeast: d.ServerAtLeast, LogsEndpoint: host.LogsEndpoint,
 		},
 		createLimit: cfg.ContainerCreateTimeout, startLimit: cfg.ContainerStartTimeout, stopGrace: cfg.DockerStopTimeout,

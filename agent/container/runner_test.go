@@ -274,17 +274,7 @@ func TestAPortInUseIsNotUnused(t *testing.T) {
 	}
 }
 
-func TestDynamicPorts(t *testing.T) {
-	for text, want := range map[string]string{"40000-40100": "40000-40100", "40000": "40000-40000"} {
-		if got, err := dynamicPorts(text); err != nil || got.String() != want {
-			t.Errorf("%s: %s, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "x", "2-1", "70000", "-"} {
-		if got, err := dynamicPorts(text); err == nil {
-			t.Errorf("%q was read as %s", text, got)
-		}
-	}
+func TestASettingThatMakesNoSenseIsNamed(t *testing.T) {
 	if _, err := New(&config.Config{DynamicHostPortRange: "x"}, &fakeDocker{}, noImages{}, nil, Host{}); err == nil || !strings.HasPrefix(err.Error(), "ECS_DYNAMIC_HOST_PORT_RANGE: ") {
 		t.Errorf("New: %v does not name the setting", err)
 	}
