@@ -113,7 +113,7 @@ func (r *Runner) adopt(ctx context.Context, t *task.Task, c *task.Container, con
 	state, err := r.docker.Inspect(ctx, c.RuntimeName)
 	if err != nil {
 		return nil, &task.Error{Name: task.ErrCannotCreateContainer, Cause: err,
-			Message: message(conflict) + "; looking at that container failed: " + message(err)}
+			Message: task.ErrorText(conflict) + "; looking at that container failed: " + task.ErrorText(err)}
 	}
 	if state.Labels[task.LabelTaskARN] != t.ARN || state.Labels[task.LabelContainerName] != c.Name {
 		return nil, &task.Error{Name: task.ErrCannotCreateContainer, Cause: conflict,
@@ -174,15 +174,5 @@ func apiVersion(c *task.Container) string {
 
 // unsure reports whether a call failed in a way that leaves open whether Docker did what it was asked.
 func unsure(err error) bool {
-	var named *task.Error
-	return errors.As(err, &named) && (named.Name == task.ErrDockerTimeout || strings.HasSuffix(named.Message, "EOF"))
-}
-
-// message is the text of an error without its name.
-func message(err error) string {
-	var named *task.Error
-	if errors.As(err, &named) {
-		return named.Message
-	}
-	return err.Error()
+	return task.ErrorName(err) == task.ErrDockerTimeout || strings.HasSuffix(task.ErrorText(err), "EOF")
 }

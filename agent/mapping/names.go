@@ -19,7 +19,7 @@ func VolumeName(t *task.Task, v *task.Volume) string {
 	switch {
 	case v.Docker == nil:
 		return ""
-	case v.Docker.Scope == scopeTask:
+	case v.Docker.Scope == task.ScopeTask:
 		return agentName(t, v.Name)
 	default:
 		return v.Name
@@ -46,6 +46,3 @@ func hex20() string {
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
-
-// scopeTask marks Docker volumes that live as long as their task.
-const scopeTask = "task"

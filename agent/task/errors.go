@@ -66,6 +66,27 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, so that errors.Is and errors.As see through the name.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// ErrorName returns the name of the first named error in err's chain, "" for none.
+func ErrorName(err error) string {
+	var named *Error
+	if errors.As(err, &named) {
+		return named.Name
+	}
+	return ""
+}
+
+// ErrorText returns the text of err without its name, "" for nil.
+func ErrorText(err error) string {
+	var named *Error
+	switch {
+	case errors.As(err, &named):
+		return named.Message
+	case err != nil:
+		return err.Error()
+	}
+	return ""
+}
+
 // AppliedError is how the first error of a container is kept in agent.db; it becomes the reason of its reports.
 type AppliedError struct {
 	Message string `json:"error"`

@@ -17,6 +17,9 @@ const (
 	VolumeAttachment = "attachment" // placeholder: the task's attachment says what it is
 )
 
+// ScopeTask marks Docker volumes that live as long as their task. Every other scope is shared.
+const ScopeTask = "task"
+
 // volumeConfigKeys names, per type, the JSON member that holds the configuration.
 var volumeConfigKeys = map[string]string{
 	VolumeHost:       "host",
@@ -43,7 +46,7 @@ type Volume struct {
 
 // DockerVolume is a volume kept by a Docker volume driver (ECS DockerVolumeConfiguration).
 type DockerVolume struct {
-	Scope         string            `json:"scope"` // "task" or "shared"
+	Scope         string            `json:"scope"` // ScopeTask, or "shared"
 	Autoprovision bool              `json:"autoprovision"`
 	Mountpoint    string            `json:"mountPoint"`
 	Driver        string            `json:"driver"`
@@ -101,7 +104,7 @@ func (v *Volume) UnmarshalJSON(data []byte) error {
 		}
 		v.HostPath = host.SourcePath
 		if host.SourcePath == "" {
-			v.Docker = &DockerVolume{Scope: "task", Driver: "local", Name: host.HostPath, Mountpoint: host.HostPath}
+			v.Docker = &DockerVolume{Scope: ScopeTask, Driver: "local", Name: host.HostPath, Mountpoint: host.HostPath}
 		}
 	case VolumeDocker:
 		v.Docker = &DockerVolume{}

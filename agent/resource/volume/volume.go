@@ -51,7 +51,7 @@ func (k *Craft) Plan(t *task.Task) ([]task.Resource, error) {
 		if v.Docker == nil || v.Type == task.VolumeHost && !mounted(t, v.Name) {
 			continue
 		}
-		if v.Type == task.VolumeDocker && v.Docker.Scope == scopeTask && v.Docker.Autoprovision {
+		if v.Type == task.VolumeDocker && v.Docker.Scope == task.ScopeTask && v.Docker.Autoprovision {
 			return nil, fmt.Errorf("volume [%s] : task scoped volume could not be autoprovisioned", v.Name)
 		}
 		named := *v.Docker
@@ -81,16 +81,13 @@ func mounted(t *task.Task, volume string) bool {
 	return false
 }
 
-// scopeTask marks volumes that live as long as their task. Every other scope is shared.
-const scopeTask = "task"
-
 // Create makes sure that the volume is there. The error's text is the reason users see for the end of the task.
 func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) error {
 	v, err := read(r)
 	if err != nil {
 		return err
 	}
-	if v.Scope != scopeTask {
+	if v.Scope != task.ScopeTask {
 		exists, err := k.checkShared(ctx, r.Name, v)
 		if err != nil {
 			return fmt.Errorf("resource cannot be initialized for task %s: %w", t.ARN, err)
@@ -109,7 +106,7 @@ func (k *Craft) Remove(ctx context.Context, _ *task.Task, r *task.Resource) erro
 	if err != nil {
 		return err
 	}
-	if v.Scope != scopeTask {
+	if v.Scope != task.ScopeTask {
 		return nil
 	}
 	return k.Docker.RemoveVolume(ctx, v.Name)
@@ -134,7 +131,7 @@ func (k *Craft) checkShared(ctx context.Context, name string, v *task.DockerVolu
 	switch {
 	case err != nil && !v.Autoprovision:
 		return false, fmt.Errorf("initialize volume: volume detection failed, volume '%s' does not exist and autoprovision is set to false: %w", name, reason(err))
-	case isTimeout(err) || ctx.Err() != nil:
+	case task.ErrorName(err) == task.ErrDockerTimeout || ctx.Err() != nil:
 		return false, reason(err)
 	case err != nil:
 		return false, nil
@@ -146,11 +143,6 @@ func (k *Craft) checkShared(ctx context.Context, name string, v *task.DockerVolu
 		return false, fmt.Errorf("initialize volume: non-autoprovisioned volume does not match existing volume options: existing: %v, expected: %v", existing.Options, v.DriverOpts)
 	}
 	return true, nil
-}
-
-func isTimeout(err error) bool {
-	var named *task.Error
-	return errors.As(err, &named) && named.Name == task.ErrDockerTimeout
 }
 
 // reason is the text of an error without its name.
