@@ -123,11 +123,10 @@ const (
 	StepStart
 	StepProvision
 	StepStop
-	StepInspect
 	StepRestart
 )
 
-var stepNames = [...]string{"none", "resolve manifest", "pull", "create", "start", "provision", "stop", "inspect", "restart"}
+var stepNames = [...]string{"none", "resolve manifest", "pull", "create", "start", "provision", "stop", "restart"}
 
 func (s Step) String() string {
 	if s < 0 || int(s) >= len(stepNames) {

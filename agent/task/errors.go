@@ -21,7 +21,6 @@ const (
 	ErrCannotGetDockerClient   = "CannotGetDockerclientError"
 	ErrCannotStartContainer    = "CannotStartContainerError"
 	ErrCannotInspectContainer  = "CannotInspectContainerError"
-	ErrCannotDescribeContainer = "CannotDescribeContainerError"
 	ErrCannotStopContainer     = "CannotStopContainerError"
 	ErrCannotRemoveContainer   = "CannotRemoveContainerError"
 	ErrCannotListContainers    = "CannotListContainersError"
@@ -35,9 +34,7 @@ const (
 	ErrDockerState             = "DockerStateError"
 	ErrContainerVanished       = "ContainerVanishedError"
 	ErrContainerNetworking     = "ContainerNetworkingError"
-	ErrImpossibleTransition    = "ImpossibleStateTransitionError"
 	ErrUnparsablePort          = "UnparsablePort"
-	ErrUnrecognizedTransport   = "UnrecognizedTransportProtocol"
 	ErrTaskState               = "TaskStateError"
 	ErrUnrecognizedTask        = "UnrecogniedTaskError" // spelled as ECS users know it
 	unknownErrorName           = "UnknownError"
