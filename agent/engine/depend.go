@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,21 +128,31 @@ func requirementsMet(t *task.Task, c *task.Container) error {
 	return nil
 }
 
-// blockingShutdown names the containers that have to be stopped before c may stop: those that depend on it.
+// blockingShutdown names the containers that have to be stopped before c may stop: those that depend on it, and those
+// its stop requires to have got somewhere.
 func blockingShutdown(t *task.Task, c *task.Container) []string {
 	var names []string
 	for _, other := range t.Containers {
-		if other.Known == task.ContainerStopped || other == c {
+		if other.Known == task.ContainerStopped || other.Name == c.Name {
 			continue
 		}
-		for _, d := range other.DependsOn {
-			if d.Container == c.Name {
-				names = append(names, other.Name)
-				break
-			}
+		if dependsOn(other, c.Name) || stopRequires(c, other) {
+			names = append(names, other.Name)
 		}
 	}
 	return names
+}
+
+func dependsOn(c *task.Container, name string) bool {
+	return slices.ContainsFunc(c.DependsOn, func(d task.Dependency) bool { return d.Container == name })
+}
+
+// stopRequires reports whether c may not stop yet because of where other is. A container that is required and not there
+// holds back nothing: nothing of it can run.
+func stopRequires(c, other *task.Container) bool {
+	return slices.ContainsFunc(c.Transitions[task.ContainerStopped].Containers, func(r task.ContainerRequirement) bool {
+		return r.Container == other.Name && other.Known < r.Status
+	})
 }
 
 // checkOrder refuses a task whose containers can never all start: a cycle, an unknown name or condition, HEALTHY on a

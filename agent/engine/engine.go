@@ -90,6 +90,7 @@ type Config struct {
 	// ContainerName chooses the Docker name of a new container.
 	ContainerName func(*task.Task, *task.Container) string
 	Credentials   *credentials.Store
+	GPU           GPUSupport
 	// AdoptStraysOf names the cluster whose running containers are taken over although no record of their task is left;
 	// empty: none are.
 	AdoptStraysOf string

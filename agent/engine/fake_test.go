@@ -144,6 +144,18 @@ func (d *fakeDocker) checkTwins(arn, name string) {
 	}
 }
 
+// checkNamespaces notes containers that run while the one that holds their namespaces is stopped.
+func (d *fakeDocker) checkNamespaces(stopping *fakeContainer) {
+	if stopping.cname != task.NamespacePauseName {
+		return
+	}
+	for _, f := range d.containers {
+		if f.arn == stopping.arn && f != stopping && f.status == task.ContainerRunning {
+			d.violations = append(d.violations, f.name+" ran when its namespaces were taken away")
+		}
+	}
+}
+
 func (d *fakeDocker) Start(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
 	err := d.call(ctx, "start", c.RuntimeName, task.ErrCannotStartContainer, func() error {
 		f, has := d.containers[c.RuntimeID]
@@ -192,6 +204,7 @@ func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) 
 			return nil
 		}
 		if f.status == task.ContainerRunning {
+			d.checkNamespaces(f)
 			d.exitLocked(f, 143)
 			d.emit(f.id, task.ActionStop, nil)
 		}

@@ -35,6 +35,10 @@ func (e *Engine) prepare(t *task.Task, now time.Time) error {
 	for i := range t.Containers {
 		requireVolumes(t, t.Containers[i])
 	}
+	if err := e.config.GPU.assign(t); err != nil {
+		return err
+	}
+	addNamespacePause(t)
 	for i := range t.Containers {
 		c := t.Containers[i]
 		if c.RuntimeName == "" {

@@ -96,6 +96,9 @@ func playRandomly(t *testing.T, r *rig, rng *rand.Rand) []string {
 // randomTask has one to four containers that may depend on earlier ones.
 func randomTask(rng *rand.Rand, d *fakeDocker, n int) *task.Task {
 	t := &task.Task{ARN: fmt.Sprintf("arn:aws:ecs:us-west-2:123456789012:task/default/task%d", n), Family: "f", Revision: "1", Desired: task.Running}
+	if rng.IntN(4) == 0 {
+		t.PIDMode = "task"
+	}
 	conditions := []task.Condition{task.ConditionStart, task.ConditionComplete, task.ConditionSuccess}
 	for i := range 1 + rng.IntN(4) {
 		c := &task.Container{Name: fmt.Sprintf("c%d-%d", n, i), Image: "busybox", Essential: i == 0 || rng.IntN(2) == 0, CPU: 1, Memory: 1}

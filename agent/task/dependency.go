@@ -3,6 +3,8 @@ package task
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Condition is what a container waits for in another one (ECS ContainerDependency).
@@ -46,13 +48,25 @@ type ResourceRequirement struct {
 
 // Require adds a requirement on a resource for the step that leads to status. It copies what it changes.
 func (s TransitionSet) Require(step ContainerStatus, r ResourceRequirement) TransitionSet {
-	out := make(TransitionSet, len(s)+1)
-	for k, v := range s {
-		out[k] = v
-	}
+	out := s.copied()
 	req := out[step]
-	req.Resources = append(append([]ResourceRequirement(nil), req.Resources...), r)
+	req.Resources = append(slices.Clone(req.Resources), r)
 	out[step] = req
+	return out
+}
+
+// RequireContainer is Require for another container of the task.
+func (s TransitionSet) RequireContainer(step ContainerStatus, r ContainerRequirement) TransitionSet {
+	out := s.copied()
+	req := out[step]
+	req.Containers = append(slices.Clone(req.Containers), r)
+	out[step] = req
+	return out
+}
+
+func (s TransitionSet) copied() TransitionSet {
+	out := make(TransitionSet, len(s)+1)
+	maps.Copy(out, s)
 	return out
 }
 
