@@ -1,0 +1,349 @@
+// Package image brings the images of containers onto the host, with the credentials they need, remembers who uses which
+// image, and removes those that nobody uses any more.
+package image
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// Docker is what pulling needs of the Docker engine.
+type Docker interface {
+	Manifest(ctx context.Context, image string, auth docker.Auth) (docker.Manifest, error)
+	Pull(ctx context.Context, r docker.PullRequest) error
+	TagImage(ctx context.Context, source, target string) error
+	InspectImage(ctx context.Context, name string) (docker.Image, error)
+}
+
+// Puller carries out the two image steps of containers. It is safe for concurrent use.
+type Puller struct {
+	docker  Docker
+	auth    engineAuth
+	records *records
+	gate    gate
+	local   localImages
+
+	behavior                                config.ImagePullBehavior
+	pullLimit, manifestLimit, inactiveLimit time.Duration
+
+	manifests flights[docker.Manifest]
+	pulls     flights[docker.Image]
+}
+
+// New gives a Puller that keeps its records in store. Restore fills them after a restart.
+func New(cfg *config.Config, d Docker, store Store) *Puller {
+	return &Puller{
+		docker: d, auth: readEngineAuth(cfg.EngineAuthType, cfg.EngineAuthData),
+		records: &records{store: store, byID: map[string]*Record{}}, local: localImages{docker: d},
+		behavior: cfg.ImagePullBehavior, pullLimit: cfg.ImagePullTimeout,
+		manifestLimit: cfg.ManifestPullTimeout, inactiveLimit: cfg.ImagePullInactivityTimeout,
+	}
+}
+
+// Restore reads the records of an earlier run.
+func (p *Puller) Restore() error { return p.records.load() }
+
+// Media types of manifests whose digest cannot be pulled.
+const (
+	manifestV1       = "application/vnd.docker.distribution.manifest.v1+json"
+	manifestV1Signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+)
+
+// ResolveManifest finds the digest of the container's image (step MANIFEST_PULLED). Success without a digest means that
+// there is none to be found: an image of the agent's own, one built on this host, an old manifest or an old daemon.
+// Errors: CannotPullImageManifestError, DockerTimeoutError, and those of credentials.
+func (p *Puller) ResolveManifest(ctx context.Context, _ *task.Task, c *task.Container) (task.Manifest, error) {
+	if c.Internal() {
+		return task.Manifest{}, nil
+	}
+	if own := digestInReference(c.Image); own != "" {
+		return task.Manifest{Digest: own}, nil
+	}
+	if !p.mustPull(ctx, c.Image) {
+		return p.localManifest(ctx, c.Image)
+	}
+	auth, err := p.credentials(c)
+	if err != nil {
+		return task.Manifest{}, err
+	}
+	answer, err := p.manifests.do(ctx, c.Image+"\n"+auth.Header(), func(ctx context.Context) (docker.Manifest, error) {
+		return p.askRegistry(ctx, c.Image, auth)
+	})
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		logger.Warn("Cannot find the digest of the image; pulling by name", logger.F("image", c.Image), logger.Err(err))
+		return task.Manifest{}, nil
+	case err != nil:
+		return task.Manifest{}, redacted(err, task.ErrCannotPullImageManifest, c.Image)
+	case answer.MediaType == manifestV1 || answer.MediaType == manifestV1Signed:
+		return task.Manifest{}, nil
+	}
+	return task.Manifest{Digest: answer.Digest}, nil
+}
+
+// mustPull decides by ECS_IMAGE_PULL_BEHAVIOR.
+func (p *Puller) mustPull(ctx context.Context, image string) bool {
+	switch p.behavior {
+	case config.ImagePullOnce:
+		return !p.records.pulled(image)
+	case config.ImagePullPreferCached:
+		_, err := p.local.inspect(ctx, image)
+		return err != nil
+	default:
+		return true
+	}
+}
+
+func (p *Puller) localManifest(ctx context.Context, image string) (task.Manifest, error) {
+	info, err := p.local.inspect(ctx, image)
+	if err != nil {
+		return task.Manifest{}, redacted(err, task.ErrCannotPullImageManifest, image)
+	}
+	if len(info.RepoDigests) == 0 {
+		return task.Manifest{}, nil
+	}
+	found, err := repoDigest(image, info.RepoDigests)
+	if err != nil {
+		return task.Manifest{}, &task.Error{Name: task.ErrCannotPullImageManifest, Cause: err,
+			Message: "failed to find a repo digest matching '" + image + "'"}
+	}
+	return task.Manifest{Digest: found}, nil
+}
+
+func (p *Puller) askRegistry(ctx context.Context, image string, auth docker.Auth) (docker.Manifest, error) {
+	limited, cancel := context.WithTimeout(ctx, p.manifestLimit)
+	defer cancel()
+	var answer docker.Manifest
+	failed := manifestRetry.do(limited, "Finding the digest of an image", image, func(ctx context.Context) *task.Error {
+		var err error
+		if answer, err = p.docker.Manifest(ctx, image, auth); err != nil {
+			return redacted(err, task.ErrCannotPullImageManifest, image)
+		}
+		return nil
+	})
+	return answer, limitError(ctx, limited, failed, "MANIFEST_PULLED", p.manifestLimit)
+}
+
+// limitError turns a failure that came with the end of the limit into the timeout users know.
+func limitError(ctx, limited context.Context, failed *task.Error, doing string, limit time.Duration) error {
+	switch {
+	case failed == nil:
+		return nil
+	case ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded):
+		return docker.Timeout(doing, limit)
+	default:
+		return failed
+	}
+}
+
+// credentials for the container's registry. There is no fallback from one source to another.
+func (p *Puller) credentials(c *task.Container) (docker.Auth, error) {
+	source := ""
+	if c.RegistryAuth != nil {
+		source = c.RegistryAuth.Type
+	}
+	switch source {
+	case "ecr":
+		return docker.Auth{}, &task.Error{Name: task.ErrCannotPullECRContainer,
+			Message: "registry authentication with Amazon ECR is not supported yet by this agent"}
+	case "asm":
+		return docker.Auth{}, &task.Error{Name: task.ErrCannotPullContainerAuth,
+			Message: "registry authentication with AWS Secrets Manager is not supported yet by this agent"}
+	default:
+		return p.auth.forImage(c.Image), nil
+	}
+}
+
+// Pull gets the container's image onto the host (step PULLED). Concurrent pulls of one image with the same credentials
+// are one. The result has the image's id whenever the image is on the host in the end, also with an error; its times are
+// set when there was something to pull. Errors: CannotPullContainerError, CannotPullECRContainerError,
+// CannotPullContainerAuthError, DockerTimeoutError, TaskStoppedBeforePullBeginError.
+func (p *Puller) Pull(ctx context.Context, t *task.Task, c *task.Container) (task.PullResult, error) {
+	if c.Internal() {
+		return task.PullResult{}, nil
+	}
+	leave, err := p.gate.enter(ctx, c.Image)
+	if err != nil {
+		return task.PullResult{}, stoppedBeforePull(t)
+	}
+	defer leave()
+	if !p.mustPull(ctx, c.Image) {
+		info, err := p.local.inspect(ctx, c.Image)
+		return task.PullResult{ImageID: p.use(c.Image, info, err, false)}, nil
+	}
+	result := task.PullResult{StartedAt: time.Now()}
+	if t.Desired.Terminal() {
+		result.FinishedAt = time.Now()
+		return result, stoppedBeforePull(t)
+	}
+	info, failed := p.pull(ctx, c)
+	result.FinishedAt = time.Now()
+	if failed != nil {
+		if ctx.Err() == nil {
+			info, err = p.local.inspect(ctx, c.Image)
+			result.ImageID = p.use(c.Image, info, err, false)
+		}
+		return result, failed
+	}
+	result.ImageID = p.use(c.Image, info, nil, true)
+	return result, nil
+}
+
+func stoppedBeforePull(t *task.Task) *task.Error {
+	return &task.Error{Name: task.ErrTaskStoppedBeforePull,
+		Message: "Task stopped before image pull could begin for task: " + t.ARN}
+}
+
+// use records that a container uses the image, and gives the image's id; empty when it could not be inspected.
+func (p *Puller) use(image string, info docker.Image, inspectErr error, pulled bool) string {
+	switch {
+	case image == "":
+		logger.Error("Invalid container reference: Empty image name")
+		return ""
+	case inspectErr != nil || info.ID == "":
+		logger.Error("Cannot inspect the image of a container", logger.F("image", image), logger.Err(inspectErr))
+		return ""
+	}
+	p.records.use(image, info, pulled, time.Now())
+	return info.ID
+}
+
+// pull gives the image as it is on the host after the pull.
+func (p *Puller) pull(ctx context.Context, c *task.Container) (docker.Image, error) {
+	auth, err := p.credentials(c)
+	if err != nil {
+		return docker.Image{}, err
+	}
+	source, byDigest := c.Image, false
+	if c.ImageDigest != "" {
+		if source, err = canonical(c.Image, c.ImageDigest); err != nil {
+			return docker.Image{}, &task.Error{Name: task.ErrCannotPullContainer, Cause: err,
+				Message: "failed to prepare a canonical reference with image '" + c.Image + "' and digest '" + c.ImageDigest + "': " + err.Error()}
+		}
+		byDigest = digestInReference(c.Image) == ""
+	}
+	key := c.Image + "\n" + source + "\n" + auth.Header()
+	info, err := p.pulls.do(ctx, key, func(ctx context.Context) (docker.Image, error) {
+		if err := p.pullNow(ctx, source, auth); err != nil {
+			return docker.Image{}, err
+		}
+		if byDigest {
+			if err := p.tag(ctx, source, c.Image); err != nil {
+				return docker.Image{}, err
+			}
+		}
+		info, err := p.local.refresh(ctx, c.Image)
+		if err != nil { // pulled all the same; create will tell
+			logger.Error("Cannot inspect the image that was pulled", logger.F("image", c.Image), logger.Err(err))
+		}
+		return info, nil
+	})
+	if err != nil {
+		return docker.Image{}, hinted(redacted(err, task.ErrCannotPullContainer, c.Image))
+	}
+	return info, nil
+}
+
+func (p *Puller) pullNow(ctx context.Context, source string, auth docker.Auth) error {
+	limited, cancel := context.WithTimeout(ctx, p.pullLimit)
+	defer cancel()
+	failed := pullRetry.do(limited, "Pulling an image", source, func(ctx context.Context) *task.Error {
+		err := p.docker.Pull(ctx, docker.PullRequest{Image: source, Auth: auth, Inactivity: p.inactiveLimit})
+		if err != nil {
+			return redacted(err, task.ErrCannotPullContainer, source)
+		}
+		return nil
+	})
+	return limitError(ctx, limited, failed, "pulled", p.pullLimit)
+}
+
+// tagLimit is for all attempts to give a pulled image its name.
+const tagLimit = 30 * time.Second
+
+// tag gives an image that was pulled by digest the name that the container will be created with.
+func (p *Puller) tag(ctx context.Context, source, target string) error {
+	limited, cancel := context.WithTimeout(ctx, tagLimit)
+	defer cancel()
+	failed := tagRetry.do(limited, "Tagging an image", target, func(ctx context.Context) *task.Error {
+		if err := p.docker.TagImage(ctx, source, target); err != nil {
+			return &task.Error{Name: task.ErrCannotPullContainer, Cause: err,
+				Message: "failed to tag image '" + source + "' as '" + target + "': " + err.Error()}
+		}
+		return nil
+	})
+	return limitError(ctx, limited, failed, "pulled", tagLimit)
+}
+
+// gate keeps an image from being deleted while it is pulled, and from being pulled while it is deleted. Other images do
+// not wait.
+type gate struct {
+	mu       sync.Mutex
+	pulling  map[string]int           // by normal name
+	deleting map[string]chan struct{} // closed when the deletion has ended
+}
+
+// enter waits for a deletion of the image. Call leave when it has been pulled and recorded.
+func (g *gate) enter(ctx context.Context, image string) (leave func(), err error) {
+	name := normal(image)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		deleting, busy := g.deleting[name]
+		if !busy {
+			if g.pulling == nil {
+				g.pulling = map[string]int{}
+			}
+			g.pulling[name]++
+			g.mu.Unlock()
+			return func() { g.leave(name) }, nil
+		}
+		g.mu.Unlock()
+		select {
+		case <-deleting:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (g *gate) leave(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pulling[name]--; g.pulling[name] == 0 {
+		delete(g.pulling, name)
+	}
+}
+
+// close keeps pulls of the images out until open is called; false when one of them is being pulled.
+func (g *gate) close(images []string) (open func(), ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, image := range images {
+		if g.pulling[normal(image)] > 0 {
+			return nil, false
+		}
+	}
+	if g.deleting == nil {
+		g.deleting = map[string]chan struct{}{}
+	}
+	ended := make(chan struct{})
+	for _, image := range images {
+		g.deleting[normal(image)] = ended
+	}
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, image := range images {
+			delete(g.deleting, normal(image))
+		}
+		close(ended)
+	}, true
+}
