@@ -45,7 +45,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				running = append(running[:i], running[i+1:]...)
 				continue
 			}
-			arn := h.runTask(d)
+			arn := h.runWhenConnected(d)
 			wanted[arn] = "RUNNING"
 			running = append(running, arn)
 		}

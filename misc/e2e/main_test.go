@@ -219,9 +219,28 @@ func (h *host) ctx() context.Context {
 
 func (h *host) must(err error) {
 	h.t.Helper()
+	if ended := (*rig.TaskEnded)(nil); errors.As(err, &ended) {
+		h.t.Logf("the agent's log about the task:\n%s", h.logLines(ended.ID()))
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// logLines are the lines of the agent's log that contain text.
+func (h *host) logLines(text string) string {
+	h.t.Helper()
+	log, err := os.ReadFile(h.agent.Log)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, text) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // definition is a small task definition; change it before it is registered.

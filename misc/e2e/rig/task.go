@@ -127,6 +127,20 @@ func (c *Control) TaskARNs(ctx context.Context, desired string) ([]string, error
 	return out.ARNs, err
 }
 
+// TaskEnded is a task that stopped although something else was waited for.
+type TaskEnded struct{ Task }
+
+func (e *TaskEnded) Error() string {
+	text := fmt.Sprintf("task %s is STOPPED: %s: %s", e.ID(), e.StopCode, e.StoppedReason)
+	for _, c := range e.Containers {
+		text += fmt.Sprintf("; container %s: %s", c.Name, c.Reason)
+		if c.ExitCode != nil {
+			text += fmt.Sprintf(" (exit code %d)", *c.ExitCode)
+		}
+	}
+	return text
+}
+
 // AwaitStatus waits until every task has the status, and gives them.
 func (c *Control) AwaitStatus(ctx context.Context, status string, arns ...string) (tasks []Task, err error) {
 	err = Poll(ctx, fmt.Sprintf("%d tasks to be %s", len(arns), status), func() (bool, error) {
@@ -135,7 +149,7 @@ func (c *Control) AwaitStatus(ctx context.Context, status string, arns ...string
 		}
 		for _, t := range tasks {
 			if t.LastStatus == "STOPPED" && status != "STOPPED" {
-				return false, fmt.Errorf("task %s is STOPPED: %s: %s", t.ID(), t.StopCode, t.StoppedReason)
+				return false, &TaskEnded{t}
 			}
 			if t.LastStatus != status {
 				return false, nil
