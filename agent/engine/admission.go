@@ -72,7 +72,33 @@ type admission struct {
 	mu      sync.Mutex
 	total   HostResources
 	used    map[string]demand // by task ARN
+	sum     sum
 	waiting []waiter
+}
+
+// sum is what all granted demands come to. Ports and GPUs are counted: tasks that ran already when the agent started
+// are never refused theirs.
+type sum struct {
+	cpu, memory int64
+	tcp, udp    map[uint16]int
+	gpus        map[string]int
+}
+
+// add counts a demand n times: 1 takes it, −1 gives it back.
+func (s *sum) add(d demand, n int) {
+	s.cpu += d.cpu * int64(n)
+	s.memory += d.memory * int64(n)
+	count(s.tcp, d.tcp, n)
+	count(s.udp, d.udp, n)
+	count(s.gpus, d.gpus, n)
+}
+
+func count[K comparable](counts map[K]int, keys []K, n int) {
+	for _, key := range keys {
+		if counts[key] += n; counts[key] == 0 {
+			delete(counts, key)
+		}
+	}
 }
 
 type waiter struct {
@@ -86,7 +112,9 @@ type waiter struct {
 }
 
 func newAdmission(total HostResources) *admission {
-	return &admission{total: total, used: map[string]demand{}}
+	a := &admission{total: total, used: map[string]demand{}, sum: sum{tcp: map[uint16]int{}, udp: map[uint16]int{}, gpus: map[string]int{}}}
+	a.sum.add(demand{tcp: total.ReservedTCP, udp: total.ReservedUDP}, 1)
+	return a
 }
 
 // request queues a task; its waiter hears what becomes of it, at once or later.
@@ -102,14 +130,22 @@ func (a *admission) request(t *task.Task, w waiter) {
 func (a *admission) account(t *task.Task) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.used[t.ARN] = demandOf(t)
+	a.take(t.ARN, demandOf(t))
+}
+
+func (a *admission) take(arn string, d demand) {
+	a.used[arn] = d
+	a.sum.add(d, 1)
 }
 
 // release gives back what a task had, or ends its wait. Releasing twice is harmless.
 func (a *admission) release(arn string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.used, arn)
+	if d, has := a.used[arn]; has {
+		a.sum.add(d, -1)
+		delete(a.used, arn)
+	}
 	a.waiting = slices.DeleteFunc(a.waiting, func(w waiter) bool { return w.arn == arn })
 	a.admit()
 }
@@ -132,7 +168,7 @@ func (a *admission) admit() {
 		if !blocked {
 			missing := a.missing(w.need)
 			if missing == "" {
-				a.used[w.arn] = w.need
+				a.take(w.arn, w.need)
 				w.grant()
 				continue
 			}
@@ -149,15 +185,7 @@ func (a *admission) admit() {
 
 // missing names what keeps a demand from fitting now; "" when it fits.
 func (a *admission) missing(need demand) string {
-	var cpu, memory int64
-	tcp, udp := slices.Clone(a.total.ReservedTCP), slices.Clone(a.total.ReservedUDP)
-	var gpus []string
-	for _, d := range a.used {
-		cpu += d.cpu
-		memory += d.memory
-		tcp, udp = append(tcp, d.tcp...), append(udp, d.udp...)
-		gpus = append(gpus, d.gpus...)
-	}
+	cpu, memory := a.sum.cpu, a.sum.memory
 	var short []string
 	if cpu+need.cpu > a.total.CPU {
 		short = append(short, fmt.Sprintf("CPU (needs %d, %d of %d free)", need.cpu, a.total.CPU-cpu, a.total.CPU))
@@ -165,10 +193,10 @@ func (a *admission) missing(need demand) string {
 	if memory+need.memory > a.total.Memory {
 		short = append(short, fmt.Sprintf("MEMORY (needs %d MiB, %d of %d free)", need.memory, a.total.Memory-memory, a.total.Memory))
 	}
-	short = append(short, taken("PORTS_TCP", need.tcp, tcp)...)
-	short = append(short, taken("PORTS_UDP", need.udp, udp)...)
+	short = append(short, taken("PORTS_TCP", need.tcp, func(p uint16) bool { return a.sum.tcp[p] > 0 })...)
+	short = append(short, taken("PORTS_UDP", need.udp, func(p uint16) bool { return a.sum.udp[p] > 0 })...)
 	for _, g := range need.gpus {
-		if slices.Contains(gpus, g) {
+		if a.sum.gpus[g] > 0 {
 			short = append(short, "GPU "+g+" in use")
 		}
 	}
@@ -184,8 +212,8 @@ func (a *admission) never(need demand) string {
 	if need.memory > a.total.Memory {
 		short = append(short, fmt.Sprintf("MEMORY (needs %d MiB, host has %d)", need.memory, a.total.Memory))
 	}
-	short = append(short, taken("PORTS_TCP", need.tcp, a.total.ReservedTCP)...)
-	short = append(short, taken("PORTS_UDP", need.udp, a.total.ReservedUDP)...)
+	short = append(short, taken("PORTS_TCP", need.tcp, func(p uint16) bool { return slices.Contains(a.total.ReservedTCP, p) })...)
+	short = append(short, taken("PORTS_UDP", need.udp, func(p uint16) bool { return slices.Contains(a.total.ReservedUDP, p) })...)
 	return strings.Join(short, ", ")
 }
 
@@ -199,10 +227,10 @@ func (a *admission) unknownGPU(need demand) string {
 	return ""
 }
 
-func taken(key string, want, used []uint16) []string {
+func taken(key string, want []uint16, used func(uint16) bool) []string {
 	var short []string
 	for _, port := range want {
-		if slices.Contains(used, port) {
+		if used(port) {
 			short = append(short, key+" ("+strconv.Itoa(int(port))+" in use)")
 		}
 	}

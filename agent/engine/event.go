@@ -265,7 +265,7 @@ func (w *work) started(i int, e StepDone) {
 		w.afterStart(i, e.State)
 	case errors.Is(e.Err, task.ErrGone) && !startRefused(e.Err):
 		w.vanished(i)
-	case errorName(e.Err) == task.ErrCannotInspectContainer:
+	case task.ErrorName(e.Err) == task.ErrCannotInspectContainer:
 		// Started; only the look at it failed. It is looked at again.
 		w.progress(i).Engine.InspectAt = w.now.Add(inspectRetry)
 		if w.t.Containers[i].StartedAt.IsZero() {
@@ -296,7 +296,7 @@ func (w *work) afterStart(i int, s *task.ContainerState) {
 }
 
 func (w *work) restarted(i int, e StepDone) {
-	if e.Err == nil || errorName(e.Err) == task.ErrCannotInspectContainer {
+	if e.Err == nil || task.ErrorName(e.Err) == task.ErrCannotInspectContainer {
 		c := w.progress(i)
 		if !c.Engine.Died {
 			c.Engine.EventExitCode = nil
@@ -356,7 +356,7 @@ func (w *work) exitCode(i int, code *int) {
 
 // mayBeRunning reports whether a failed start call may have started the container all the same.
 func mayBeRunning(err error) bool {
-	switch errorName(err) {
+	switch task.ErrorName(err) {
 	case task.ErrDockerTimeout:
 		return true
 	case task.ErrCannotStartContainer:
@@ -366,15 +366,7 @@ func mayBeRunning(err error) bool {
 }
 
 // startRefused tells "no such container" in the answer to a start from one in the look afterwards.
-func startRefused(err error) bool { return errorName(err) == task.ErrCannotStartContainer }
-
-func errorName(err error) string {
-	var e *task.Error
-	if errors.As(err, &e) {
-		return e.Name
-	}
-	return ""
-}
+func startRefused(err error) bool { return task.ErrorName(err) == task.ErrCannotStartContainer }
 
 // named gives an error the name it has in reports, unless it has one.
 func named(name string, err error) *task.Error {
