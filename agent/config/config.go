@@ -63,6 +63,8 @@ type Config struct {
 	EngineAuthType string
 	// EngineAuthData is a secret and prints as `[redacted]`.
 	EngineAuthData Secret
+	// DockerRuntime is the OCI runtime of task containers; empty: the daemon's default. No JSON key.
+	DockerRuntime string
 	// AvailableLoggingDrivers are advertised as capabilities.
 	AvailableLoggingDrivers  []string
 	PrivilegedDisabled       bool
@@ -83,10 +85,12 @@ type Config struct {
 
 	TaskCleanupWaitDuration time.Duration
 	// TaskCleanupWaitDurationJitter is the upper bound of a random addition to TaskCleanupWaitDuration; 0 adds nothing.
-	TaskCleanupWaitDurationJitter  time.Duration
-	DockerStopTimeout              time.Duration
-	ContainerStartTimeout          time.Duration
-	ContainerCreateTimeout         time.Duration
+	TaskCleanupWaitDurationJitter time.Duration
+	DockerStopTimeout             time.Duration
+	ContainerStartTimeout         time.Duration
+	ContainerCreateTimeout        time.Duration
+	// ContainerInspectTimeout has no JSON key.
+	ContainerInspectTimeout        time.Duration
 	DependentContainersPullUpfront bool
 	// MaxConcurrentStarts bounds the container starts under way at once; 0 is no bound. MaxConcurrentPulls likewise.
 	MaxConcurrentStarts int

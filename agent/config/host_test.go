@@ -208,12 +208,12 @@ func TestWindowsRules(t *testing.T) {
 func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 	h := newHost()
 	for name, value := range map[string]string{
-		"ECS_ENABLE_TASK_ENI": "true", "ECS_ENABLE_GPU_SUPPORT": "false", "ECS_ENABLE_TASK_CPU_MEM_LIMIT": "true",
+		"ECS_ENABLE_TASK_ENI": "true", "ECS_AWSVPC_BLOCK_IMDS": "false", "ECS_ENABLE_TASK_CPU_MEM_LIMIT": "true",
 		"ECS_TASK_PIDS_LIMIT": "10", "ECS_ENABLE_FIRELENS_ASYNC": "false", "ECS_EBSTA_SUPPORTED": "true",
 	} {
 		h.env[name] = value
 	}
-	h.files[defaultConfigFile] = `{"TaskENIEnabled": true, "GPUSupportEnabled": true, "NodeStageTimeout": 5000000000}`
+	h.files[defaultConfigFile] = `{"TaskENIEnabled": true, "AWSVPCBlockInstanceMetdata": true, "NodeStageTimeout": 5000000000}`
 	h.load(t)
 	var told []string
 	for _, line := range h.log {
@@ -221,7 +221,7 @@ func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 			told = append(told, name)
 		}
 	}
-	want := []string{"ECS_ENABLE_TASK_ENI", "ECS_ENABLE_TASK_CPU_MEM_LIMIT", "ECS_TASK_PIDS_LIMIT", "ECS_ENABLE_GPU_SUPPORT",
+	want := []string{"ECS_ENABLE_TASK_ENI", "ECS_AWSVPC_BLOCK_IMDS", "ECS_ENABLE_TASK_CPU_MEM_LIMIT", "ECS_TASK_PIDS_LIMIT",
 		"ECS_EBSTA_SUPPORTED", "NodeStageTimeout", "ECS_ENABLE_FIRELENS_ASYNC"}
 	if diff := gocmp.Diff(want, told); diff != "" {
 		t.Error(diff)

@@ -18,17 +18,11 @@ var notSupportedYet = []pending{
 	{"ENIPauseContainerCleanupDelaySeconds", whenGiven},
 	{"PauseContainerImageName", whenGiven},
 	{"PauseContainerTag", whenGiven},
-	{"PauseContainerTarballPath", whenGiven},
-	{"ECS_PAUSE_LABELS", whenGiven},
-	// Task limits and devices.
+	// Task limits.
 	{"ECS_ENABLE_TASK_CPU_MEM_LIMIT", whenTrue},
 	{"ECS_TASK_PIDS_LIMIT", whenGiven},
 	{"ECS_CGROUP_PATH", whenGiven},
 	{"ECS_CGROUP_CPU_PERIOD", whenGiven},
-	{"ECS_PROPAGATE_TASK_MEMORY_LIMIT_CGROUPV2", whenTrue},
-	{"ECS_ENABLE_GPU_SUPPORT", whenTrue},
-	{"ECS_NVIDIA_RUNTIME", whenGiven},
-	{"ECS_ENABLE_INF_SUPPORT", whenTrue},
 	// Volumes and accounts.
 	{"ECS_GMSA_SUPPORTED", whenTrue},
 	{"ECS_FSX_WINDOWS_FILE_SERVER_SUPPORTED", whenTrue},
@@ -41,7 +35,6 @@ var notSupportedYet = []pending{
 	{"ECS_POLL_METRICS", whenTrue},
 	{"ECS_POLLING_METRICS_WAIT_DURATION", whenGiven},
 	{"ECS_ENABLE_PROMETHEUS_METRICS", whenTrue},
-	{"ECS_ENABLE_CONTAINER_METADATA", whenTrue},
 	{"ECS_ENABLE_FIRELENS_ASYNC", whenGiven},
 	{"IMDSIAMRolesEnabled", whenTrue},
 }
