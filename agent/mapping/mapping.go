@@ -30,6 +30,9 @@ type Facts struct {
 	PropagateTaskMemory bool
 	// PauseLabels are added to pause containers.
 	PauseLabels map[string]string
+	// Runtime is the OCI runtime of task containers; empty: Docker's default.
+	Runtime      string
+	Accelerators Accelerators
 
 	Credentials *credentials.Store
 	Ports       *PortPool
@@ -88,6 +91,7 @@ var steps = []step{
 	{"volumes from", task.ErrHostConfig, volumesFrom},
 	{"binds", task.ErrHostConfig, binds},
 	{"cpu and memory", "", cpuAndMemory},
+	{"devices and runtime", task.ErrHostConfig, devices},
 	{"raw host config", task.ErrHostConfig, rawHostConfig},
 	{"cgroup parent", task.ErrHostConfig, cgroupParent},
 	{"network mode", "", networkMode},
@@ -100,6 +104,7 @@ var steps = []step{
 	// Environment.
 	{"task variables", "", taskVariables},
 	{"task role credentials", "", taskRoleVariable},
+	{"visible GPUs", "", gpuVariable},
 	{"agent endpoints", "", endpointVariables},
 	{"region", "", regionVariables},
 	// Config: same order as for the host config.

@@ -32,6 +32,8 @@ type goldenFacts struct {
 	IPv6Only, CgroupV2, PropagateTaskMemory bool
 	OldServer, ImageSetsRegion              bool
 	PauseLabels                             map[string]string
+	Runtime                                 string
+	DeviceRequests, Neuron                  bool
 	Credentials                             []string // ids that are held
 	BusyPorts                               []uint16
 }
@@ -44,6 +46,8 @@ func (g goldenFacts) facts() *Facts {
 	return &Facts{
 		Cluster: g.Cluster, Region: g.Region, IPv6Only: g.IPv6Only, CgroupV2: g.CgroupV2,
 		PropagateTaskMemory: g.PropagateTaskMemory, PauseLabels: g.PauseLabels,
+		Runtime:         g.Runtime,
+		Accelerators:    Accelerators{DeviceRequests: g.DeviceRequests, Neuron: g.Neuron},
 		Credentials:     store,
 		Ports:           poolWithout(task.PortRange{First: 40000, Last: 40100}, g.BusyPorts...),
 		ImageSetsRegion: func(*task.Container) bool { return g.ImageSetsRegion },
