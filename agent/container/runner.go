@@ -14,6 +14,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
+	"github.com/aws/amazon-ecs-agent/agent/metadatafile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -54,6 +55,7 @@ type Runner struct {
 	Images
 	docker Docker
 	facts  mapping.Facts
+	files  metadataFiles
 
 	createLimit, startLimit time.Duration
 	// stopGrace is how long a container may take to end that does not say so itself.
@@ -65,6 +67,8 @@ type Host struct {
 	CgroupV2 bool
 	// LogsEndpoint is the URL of CloudWatch Logs in a region.
 	LogsEndpoint func(region string, dualStack bool) (string, error)
+	// MetadataFiles of containers; nil: there are none.
+	MetadataFiles *metadatafile.Files
 }
 
 // New gives a Runner. The error names a setting that makes no sense.
@@ -77,10 +81,12 @@ func New(cfg *config.Config, d Docker, images ImageFacts, roles *credentials.Sto
 		Watcher: d, Images: images, docker: d,
 		facts: mapping.Facts{
 			Cluster: cfg.Cluster, Region: cfg.AWSRegion, IPv6Only: cfg.InstanceIPCompatibility.IPv6Only(), CgroupV2: host.CgroupV2,
-			PropagateTaskMemory: cfg.PropagateTaskMemoryLimitCgroupV2, PauseLabels: cfg.PauseLabels,
-			Credentials: roles, Ports: mapping.NewPortPool(task.PortRange{First: first, Last: last}, unused),
+			PropagateTaskMemory: cfg.PropagateTaskMemoryLimitCgroupV2, PauseLabels: cfg.PauseLabels, Runtime: cfg.DockerRuntime,
+			Accelerators: mapping.Accelerators{DeviceRequests: cfg.GPUSupportEnabled && cfg.External, Neuron: cfg.InferentiaSupportEnabled},
+			Credentials:  roles, Ports: mapping.NewPortPool(task.PortRange{First: first, Last: last}, unused),
 			ImageSetsRegion: images.SetsRegion, ServerAtLeast: d.ServerAtLeast, LogsEndpoint: host.LogsEndpoint,
 		},
+		files:       metadataFiles{files: host.MetadataFiles, on: cfg.ContainerMetadataEnabled},
 		createLimit: cfg.ContainerCreateTimeout, startLimit: cfg.ContainerStartTimeout, stopGrace: cfg.DockerStopTimeout,
 	}, nil
 }
@@ -92,6 +98,7 @@ func (r *Runner) Create(ctx context.Context, t *task.Task, c *task.Container) (t
 	if err != nil {
 		return task.CreateResult{}, err
 	}
+	r.files.mount(ctx, t, c, request)
 	result := task.CreateResult{SinglePorts: request.SinglePorts, HostRanges: request.HostRanges, HasPortRange: request.HasPortRange}
 	result.RuntimeID, err = r.docker.Create(ctx, docker.CreateRequest{
 		Name: request.Name, Version: apiVersion(c), Config: request.Config, HostConfig: request.HostConfig, Limit: r.createLimit,
@@ -124,10 +131,13 @@ func (r *Runner) adopt(ctx context.Context, t *task.Task, c *task.Container, con
 }
 
 // Start starts the container and looks at it once. From then on Docker holds its host ports, or nobody has to.
-func (r *Runner) Start(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
+func (r *Runner) Start(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error) {
 	state, err := r.docker.Start(ctx, reference(c), apiVersion(c), r.startLimit)
 	if !unsure(err) {
 		r.facts.Ports.Release(c.RuntimeName)
+	}
+	if err == nil {
+		r.files.complete(t, c, state)
 	}
 	return state, err
 }
@@ -150,9 +160,10 @@ func (r *Runner) Inspect(ctx context.Context, c *task.Container) (*task.Containe
 	return r.docker.Inspect(ctx, reference(c))
 }
 
-// Remove removes the container and its anonymous volumes; one that is gone is a success.
-func (r *Runner) Remove(ctx context.Context, _ *task.Task, c *task.Container) error {
+// Remove removes the container, its anonymous volumes and its metadata file; one that is gone is a success.
+func (r *Runner) Remove(ctx context.Context, t *task.Task, c *task.Container) error {
 	r.facts.Ports.Release(c.RuntimeName)
+	r.files.remove(t, c)
 	return r.docker.Remove(ctx, reference(c))
 }
 

@@ -21,9 +21,11 @@ type fakeDocker struct {
 	Watcher
 	byName  map[string]*task.ContainerState
 	created []docker.CreateRequest
-	started []string
-	grace   time.Duration
-	removed []string
+	// inspected counts the looks.
+	inspected int
+	started   []string
+	grace     time.Duration
+	removed   []string
 
 	createErr, startErr, stopErr, inspectErr error
 }
@@ -55,6 +57,7 @@ func (f *fakeDocker) Stop(_ context.Context, id string, grace time.Duration) (*t
 }
 
 func (f *fakeDocker) Inspect(_ context.Context, idOrName string) (*task.ContainerState, error) {
+	f.inspected++
 	if f.inspectErr != nil {
 		return nil, f.inspectErr
 	}

@@ -93,18 +93,27 @@ func (f *Files) Ready(t *task.Task, c *task.Container, s *task.ContainerState) e
 	if err != nil {
 		return err
 	}
-	// Containers of a time before the files were turned on have none to complete.
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("container metadata update for container %s in task %s: %w", c.Name, t.ARN, err)
 	}
 	return f.write(dir, f.describe(t, c).complete(c, s))
 }
 
+// Has reports whether the container was created with a file. Those of a time before the files were turned on were not.
+func (f *Files) Has(t *task.Task, c *task.Container) bool {
+	dir, err := f.containerDir(t, c)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(dir, fileName))
+	return err == nil
+}
+
 // Remove removes the file of a container and, with the last one, the directory of the task. What is gone is a success.
 func (f *Files) Remove(t *task.Task, c *task.Container) error {
 	dir, err := f.containerDir(t, c)
 	if err != nil {
-		return err
+		return nil // it never had one
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err

@@ -77,6 +77,9 @@ func TestTheFileIsWrittenTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, f.path(sleepTask, web), "initial.json")
+	if !f.Has(sleepTask, web) {
+		t.Error("it has no file")
+	}
 	want := regexp.MustCompile(`^/var/lib/ecs//.*/metadata/default/70947c96f64e483aa6123fd4303546e7/web:(/opt/ecs/metadata/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
 	match := want.FindStringSubmatch(mount.Bind)
 	if match == nil || mount.Variable != "ECS_CONTAINER_METADATA_FILE="+match[1]+"/ecs-container-metadata.json" {
@@ -184,6 +187,9 @@ func TestAContainerThatDoesNotRunIsNotReady(t *testing.T) {
 
 func TestNothingIsWrittenForAContainerWithoutAFile(t *testing.T) {
 	f := newFiles(t)
+	if f.Has(sleepTask, web) {
+		t.Error("it has a file")
+	}
 	if err := f.Ready(sleepTask, web, &running); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
@@ -235,8 +241,11 @@ func TestNamesDoNotLeadOutOfTheDirectory(t *testing.T) {
 		if err := f.Ready(tsk, c, &running); err == nil {
 			t.Errorf("%q: completed", names)
 		}
-		if err := f.Remove(tsk, c); err == nil {
-			t.Errorf("%q: removed", names)
+		if err := f.Remove(tsk, c); err != nil {
+			t.Errorf("%q: %v", names, err)
+		}
+		if f.Has(tsk, c) {
+			t.Errorf("%q: has a file", names)
 		}
 	}
 	if _, err := os.Stat(outside); err != nil {

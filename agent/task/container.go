@@ -198,6 +198,7 @@ func (c *Container) Observe(s *ContainerState) {
 	if len(c.Bindings) == 0 && len(s.Bindings) > 0 {
 		c.Bindings = s.Bindings
 	}
+	c.MetadataFileReady = c.MetadataFileReady || s.MetadataFileReady
 	c.Mounts, c.NetworkMode, c.Networks, c.PID = s.Mounts, s.NetworkMode, s.Networks, s.PID
 	if c.DockerHealthChecked() && s.Health != nil {
 		c.Health.update(*s.Health)

@@ -23,6 +23,8 @@ type ContainerState struct {
 
 	// Failure is set when the runtime says why the container ended: out of memory, or an error of its own.
 	Failure *Error
+	// MetadataFileReady is set when the step that asked also completed the container's metadata file.
+	MetadataFileReady bool
 	// Partial marks a state taken from a list of containers: no exit code, times, ports or health details.
 	Partial bool
 }
