@@ -10,11 +10,13 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/container"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/metadatafile"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/store"
 	"github.com/aws/amazon-ecs-agent/agent/version"
@@ -32,6 +34,11 @@ type agent struct {
 	instance *awsclient.Cache // instance credentials
 	roles    credentials.Store
 	ecs      *ecsapi.Client
+	runner   *container.Runner
+	files    *metadatafile.Files
+	gpu      *registration.GPU // nil without GPU support
+	// pauseImage says that Docker has the image of pause containers.
+	pauseImage bool
 }
 
 // construct reads the configuration and connects to what every mode of the program needs.
@@ -46,6 +53,7 @@ func (a *agent) construct(ctx context.Context) (err error) {
 	if a.docker, err = docker.Connect(ctx, a.cfg.DockerEndpoint); err != nil {
 		return err
 	}
+	a.docker.SetInspectLimit(a.cfg.ContainerInspectTimeout)
 	if err = a.openStore(); err != nil {
 		return err
 	}
@@ -99,6 +107,7 @@ func (a *agent) close() {
 
 // printAttributes writes the capabilities this host would register, a line each: name, tab, value.
 func (a *agent) printAttributes(ctx context.Context, out io.Writer) error {
+	a.pauseImage = a.hasPauseImage(ctx)
 	attributes, err := registration.Capabilities(a.facts(ctx))
 	if err != nil {
 		return err
@@ -113,7 +122,7 @@ func (a *agent) printAttributes(ctx context.Context, out io.Writer) error {
 
 // facts are what the capabilities depend on.
 func (a *agent) facts(ctx context.Context) registration.Facts {
-	facts := registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions()}
+	facts := registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions(), PauseImageLoaded: a.pauseImage, GPU: a.gpu}
 	facts.LegacyPlugins, facts.ManagedPlugins = registration.VolumePlugins(ctx, os.DirFS("/"), a.docker)
 	return facts
 }

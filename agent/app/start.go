@@ -31,8 +31,14 @@ func (a *agent) start(ctx context.Context) error {
 	if err := registration.CheckCloudInit(ctx, a.metadata, registration.CloudInitResult); !a.cfg.External && err != nil {
 		return err
 	}
+	if err := a.checkRuntime(ctx); err != nil {
+		return err
+	}
 	resources, err := registration.HostResources(registration.ReadHost(), a.cfg)
 	if err != nil {
+		return err
+	}
+	if a.gpu, err = a.readGPUs(); err != nil {
 		return err
 	}
 	identity, state, err := a.restore(ctx)
@@ -68,6 +74,11 @@ func (a *agent) start(ctx context.Context) error {
 			return err
 		}
 		a.cfg.Cluster = registered.Cluster
+		a.tellInstance(partsCtx, registered)
+		parts.Go(func() error {
+			a.completeMetadataFiles(partsCtx, tasksEngine)
+			return nil
+		})
 		(&conversations{agent: a, tasks: tasksEngine, reporter: reporter, images: images, registered: registered,
 			manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
@@ -147,7 +158,10 @@ func savedIdentity(state *store.State) registration.Saved {
 // newEngine gives the engine its hands: images, Docker, volumes, the checkpoint and the reports.
 func (a *agent) newEngine(resources registration.Resources, images *image.Puller, reporter *report.Reporter,
 	identity registration.Identity) (*engine.Engine, error) {
-	runner, err := container.New(a.cfg, a.docker, images, &a.roles, container.Host{CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint})
+	a.files = a.newMetadataFiles(identity)
+	var err error
+	a.runner, err = container.New(a.cfg, a.docker, images, &a.roles,
+		container.Host{CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint, MetadataFiles: a.files})
 	if err != nil {
 		return nil, err
 	}
@@ -164,15 +178,16 @@ func (a *agent) newEngine(resources registration.Resources, images *image.Puller
 			CleanupWait:     a.cfg.TaskCleanupWaitDuration,
 		},
 		CleanupJitter: a.cfg.TaskCleanupWaitDurationJitter,
-		Host: engine.HostResources{CPU: int64(resources.CPU), Memory: int64(resources.MemoryMiB),
+		Host: engine.HostResources{CPU: int64(resources.CPU), Memory: int64(resources.MemoryMiB), GPUs: a.gpuIDs(),
 			ReservedTCP: resources.PortsTCP, ReservedUDP: resources.PortsUDP},
 		Resources:     &volume.Craft{Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName},
 		ContainerName: mapping.ContainerName,
 		Credentials:   &a.roles,
+		GPU:           a.gpuSupport(),
 		AdoptStraysOf: straysOf,
 		MaxPulls:      a.cfg.MaxConcurrentPulls,
 		MaxStarts:     a.cfg.MaxConcurrentStarts,
-	}, runner, a.store, reporter), nil
+	}, a.runner, a.store, reporter), nil
 }
 
 // register brings the instance into its cluster and keeps who it is now.
@@ -186,6 +201,7 @@ func (a *agent) register(ctx context.Context, identity registration.Identity, re
 	if err != nil {
 		return registration.Result{}, err
 	}
+	a.pauseImage = a.loadPauseImage(ctx)
 	registrar := &registration.Registrar{ECS: a.ecs, Metadata: a.metadata, Credentials: a.instance, EC2: ec2}
 	result, err := registrar.Register(ctx, registration.Request{Facts: a.facts(ctx), Resources: resources, Cluster: identity.Cluster, ContainerInstanceARN: identity.ContainerInstanceARN})
 	if err != nil {
