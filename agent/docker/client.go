@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,12 +47,18 @@ type Server struct {
 	KernelVersion string
 }
 
+// schemes are the kinds of addresses a daemon may have.
+var schemes = []string{"unix", "tcp", "npipe", "http", "https"}
+
 // Connect asks the daemon at endpoint (unix://, tcp:// or npipe:// address) once who it is and agrees on the API
 // versions to use. The error wraps ErrNoDaemon, ErrDaemonTooOld or ErrDaemonTooNew.
 func Connect(ctx context.Context, endpoint string) (*Client, error) {
 	host, err := client.ParseHostURL(endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
+		return nil, fmt.Errorf("%w: DOCKER_HOST %q: %w", ErrNoDaemon, endpoint, err)
+	}
+	if !slices.Contains(schemes, host.Scheme) {
+		return nil, fmt.Errorf("%w: DOCKER_HOST %q: the scheme has to be one of %s", ErrNoDaemon, endpoint, strings.Join(schemes, ", "))
 	}
 	base := &http.Transport{
 		// Idle connections cost two goroutines and 8 KiB each; a burst of launches may keep some for its next calls.
