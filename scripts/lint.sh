@@ -23,7 +23,7 @@ check staticcheck go tool staticcheck -tags integration,e2e ./...
 check 'build for Windows' env GOOS=windows go build -o /dev/null ./agent
 check 'build for arm64' env GOARCH=arm64 go build -o /dev/null ./agent
 if command -v shellcheck >/dev/null; then
-	check shellcheck shellcheck -x scripts/*.sh .ci/run misc/example-web/build.sh
+	check shellcheck shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning scripts/*.sh .ci/run misc/example-web/build.sh
 else
 	say 'shellcheck is not installed: scripts are not checked'
 fi
