@@ -26,7 +26,8 @@ type CreateRequest struct {
 	Limit      time.Duration // ECS_CONTAINER_CREATE_TIMEOUT
 }
 
-// Create creates a container and returns its id. It may clear values of r that the API version does not know. Errors: CannotGetDockerClientVersionError, CannotCreateContainerError, DockerTimeoutError.
+// Create creates a container and returns its id. It may clear values of r that the API version does not know.
+// Errors: CannotGetDockerClientVersionError, CannotCreateContainerError, DockerTimeoutError.
 func (c *Client) Create(ctx context.Context, r CreateRequest) (string, error) {
 	if err := checkRef(r.Name); err != nil {
 		return "", task.NewError(task.ErrCannotCreateContainer, err)

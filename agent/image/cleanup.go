@@ -94,7 +94,7 @@ func (c *Cleaner) Exclude(names ...string) {
 	for _, name := range names {
 		if !c.excluded[name] {
 			c.excluded[name] = true
-			logger.Info("Image excluded from cleanup", logger.F("image", name))
+			logger.Debug("Image excluded from cleanup", logger.F("image", name))
 		}
 	}
 }
@@ -192,7 +192,7 @@ func (c *Cleaner) next(tried map[string]bool) (Record, bool) {
 // delete removes all names of an image, and with the last one the image. What a task began to use meanwhile stays.
 func (c *Cleaner) delete(ctx context.Context, record Record) bool {
 	id, names := record.Image.ImageID, record.Image.Names
-	open, ok := c.puller.gate.close(names)
+	open, ok := c.puller.gate.close(names...)
 	if !ok {
 		return false
 	}

@@ -45,6 +45,11 @@ func notFound(what string) error {
 	return &classified{"Error response from daemon: No such image: " + what, errdefs.ErrNotFound}
 }
 
+// named knows all spellings of a name, like Docker.
+func named(i docker.Image, name string) bool {
+	return slices.ContainsFunc(i.Tags, func(tag string) bool { return normal(tag) == normal(name) })
+}
+
 // classified is an error of the kind that the daemon's HTTP status makes.
 type classified struct {
 	text  string
@@ -105,7 +110,7 @@ func (h *fakeHost) TagImage(_ context.Context, source, target string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range h.images {
-		if slices.Contains(h.images[i].Tags, source) {
+		if named(h.images[i], source) {
 			h.images[i].Tags = append(h.images[i].Tags, target)
 			return nil
 		}
@@ -121,7 +126,7 @@ func (h *fakeHost) InspectImage(_ context.Context, name string) (docker.Image, e
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, i := range h.images {
-		if i.ID == name || slices.Contains(i.Tags, name) {
+		if i.ID == name || named(i, name) {
 			return i, nil
 		}
 	}

@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -69,37 +68,13 @@ func (l *localImages) forget() {
 	clear(l.recent)
 }
 
-// HasEnvKey reports whether the image's configuration sets one of the variables, if only to nothing. Region variables
-// come from what was recorded when the image was pulled or first used; otherwise the image is inspected. An image that
-// cannot be inspected sets nothing.
-func (p *Puller) HasEnvKey(ctx context.Context, image string, keys ...string) bool {
-	return p.hasEnvKey(ctx, "", image, keys)
-}
-
-// SetsRegion says whether the container's image sets AWS_REGION or AWS_DEFAULT_REGION, if only to nothing.
+// SetsRegion says whether the container's image sets AWS_REGION or AWS_DEFAULT_REGION, if only to nothing. The answer is
+// what was recorded when the image was pulled or first used; otherwise the image is inspected. An image that cannot be
+// inspected sets nothing.
 func (p *Puller) SetsRegion(c *task.Container) bool {
-	return p.hasEnvKey(context.Background(), c.ImageID, c.Image, managedEnvKeys)
-}
-
-func (p *Puller) hasEnvKey(ctx context.Context, id, image string, keys []string) bool {
-	if recorded, ok := p.records.env(id, image); ok && !slices.ContainsFunc(keys, unmanaged) {
-		return slices.ContainsFunc(keys, func(key string) bool { return recorded[key] })
+	if recorded, ok := p.records.env(c.ImageID, c.Image); ok {
+		return recorded["AWS_REGION"] || recorded["AWS_DEFAULT_REGION"]
 	}
-	info, err := p.local.inspect(ctx, image)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(keys, func(key string) bool { return hasEnv(info.Env, key) })
-}
-
-func unmanaged(key string) bool { return !slices.Contains(managedEnvKeys, key) }
-
-// LocalDigest is the digest of an image on this host when the manifest step found none, for reports and metadata; empty
-// when there is none either.
-func (p *Puller) LocalDigest(ctx context.Context, image string) string {
-	info, err := p.local.inspect(ctx, image)
-	if err != nil {
-		return ""
-	}
-	return spelledDigest(image, info.RepoDigests)
+	info, err := p.local.inspect(context.Background(), c.Image)
+	return err == nil && len(envKeys(info.Env)) > 0
 }

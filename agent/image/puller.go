@@ -5,7 +5,6 @@ package image
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
@@ -30,11 +29,14 @@ type Puller struct {
 	gate    gate
 	local   localImages
 
-	behavior                                config.ImagePullBehavior
+	behavior config.ImagePullBehavior
+	// tellMissing: the engine wants to know at once that what could not be pulled is not on the host either.
+	tellMissing                             bool
 	pullLimit, manifestLimit, inactiveLimit time.Duration
 
 	manifests flights[docker.Manifest]
-	pulls     flights[docker.Image]
+	pulls     flights[docker.Image] // by the name in the task
+	downloads flights[struct{}]     // by what is pulled: several names may mean one thing
 }
 
 // New gives a Puller that keeps its records in store. Restore fills them after a restart.
@@ -42,7 +44,9 @@ func New(cfg *config.Config, d Docker, store Store) *Puller {
 	return &Puller{
 		docker: d, auth: readEngineAuth(cfg.EngineAuthType, cfg.EngineAuthData),
 		records: &records{store: store, byID: map[string]*Record{}}, local: localImages{docker: d},
-		behavior: cfg.ImagePullBehavior, pullLimit: cfg.ImagePullTimeout,
+		behavior:      cfg.ImagePullBehavior,
+		tellMissing:   cfg.DependentContainersPullUpfront && cfg.ImagePullBehavior != config.ImagePullAlways,
+		pullLimit:     cfg.ImagePullTimeout,
 		manifestLimit: cfg.ManifestPullTimeout, inactiveLimit: cfg.ImagePullInactivityTimeout,
 	}
 }
@@ -175,25 +179,34 @@ func (p *Puller) Pull(ctx context.Context, t *task.Task, c *task.Container) (tas
 	}
 	defer leave()
 	if !p.mustPull(ctx, c.Image) {
+		var result task.PullResult
 		info, err := p.local.inspect(ctx, c.Image)
-		return task.PullResult{ImageID: p.use(c.Image, info, err, false)}, nil
+		p.use(&result, c, info, err, false)
+		return result, nil
 	}
 	result := task.PullResult{StartedAt: time.Now()}
 	if t.Desired.Terminal() {
 		result.FinishedAt = time.Now()
 		return result, stoppedBeforePull(t)
 	}
-	info, failed := p.pull(ctx, c)
+	source, info, failed := p.pull(ctx, c)
 	result.FinishedAt = time.Now()
-	if failed != nil {
-		if ctx.Err() == nil {
-			info, err = p.local.inspect(ctx, c.Image)
-			result.ImageID = p.use(c.Image, info, err, false)
-		}
-		return result, failed
+	if failed == nil {
+		p.use(&result, c, info, nil, true)
+		return result, nil
 	}
-	result.ImageID = p.use(c.Image, info, nil, true)
-	return result, nil
+	if ctx.Err() == nil {
+		info, err = p.local.inspect(ctx, c.Image)
+		p.use(&result, c, info, err, false)
+		result.Missing = p.tellMissing && p.missing(ctx, source)
+	}
+	return result, failed
+}
+
+// missing looks for what could not be pulled: by digest, if that is how it was pulled.
+func (p *Puller) missing(ctx context.Context, source string) bool {
+	_, err := p.local.inspect(ctx, source)
+	return err != nil
 }
 
 func stoppedBeforePull(t *task.Task) *task.Error {
@@ -201,54 +214,62 @@ func stoppedBeforePull(t *task.Task) *task.Error {
 		Message: "Task stopped before image pull could begin for task: " + t.ARN}
 }
 
-// use records that a container uses the image, and gives the image's id; empty when it could not be inspected.
-func (p *Puller) use(image string, info docker.Image, inspectErr error, pulled bool) string {
+// use records that a container uses the image, and puts what the host knows of it into the result.
+func (p *Puller) use(result *task.PullResult, c *task.Container, info docker.Image, inspectErr error, pulled bool) {
 	switch {
-	case image == "":
+	case c.Image == "":
 		logger.Error("Invalid container reference: Empty image name")
-		return ""
-	case inspectErr != nil || info.ID == "":
-		logger.Error("Cannot inspect the image of a container", logger.F("image", image), logger.Err(inspectErr))
-		return ""
+		return
+	case inspectErr != nil:
+		logger.Error("Cannot inspect the image of a container", logger.F("image", c.Image), logger.Err(inspectErr))
+		return
+	case info.ID == "":
+		return // pulled, but the inspect failed; that is logged
 	}
-	p.records.use(image, info, pulled, time.Now())
-	return info.ID
+	p.records.use(c.Image, info, pulled, time.Now())
+	result.ImageID = info.ID
+	if c.ImageDigest == "" {
+		result.Digest = spelledDigest(c.Image, info.RepoDigests)
+	}
 }
 
-// pull gives the image as it is on the host after the pull.
-func (p *Puller) pull(ctx context.Context, c *task.Container) (docker.Image, error) {
+// pull gives what it pulled (a reference), and the image as it is on the host after the pull.
+func (p *Puller) pull(ctx context.Context, c *task.Container) (source string, info docker.Image, failed error) {
 	auth, err := p.credentials(c)
 	if err != nil {
-		return docker.Image{}, err
+		return c.Image, docker.Image{}, err
 	}
 	source, byDigest := c.Image, false
 	if c.ImageDigest != "" {
 		if source, err = canonical(c.Image, c.ImageDigest); err != nil {
-			return docker.Image{}, &task.Error{Name: task.ErrCannotPullContainer, Cause: err,
+			return c.Image, docker.Image{}, &task.Error{Name: task.ErrCannotPullContainer, Cause: err,
 				Message: "failed to prepare a canonical reference with image '" + c.Image + "' and digest '" + c.ImageDigest + "': " + err.Error()}
 		}
 		byDigest = digestInReference(c.Image) == ""
 	}
-	key := c.Image + "\n" + source + "\n" + auth.Header()
-	info, err := p.pulls.do(ctx, key, func(ctx context.Context) (docker.Image, error) {
-		if err := p.pullNow(ctx, source, auth); err != nil {
+	name := c.Image
+	info, err = p.pulls.do(ctx, name+"\n"+source+"\n"+auth.Header(), func(ctx context.Context) (docker.Image, error) {
+		_, err := p.downloads.do(ctx, normal(source)+"\n"+auth.Header(), func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, p.pullNow(ctx, source, auth)
+		})
+		if err != nil {
 			return docker.Image{}, err
 		}
 		if byDigest {
-			if err := p.tag(ctx, source, c.Image); err != nil {
+			if err := p.tag(ctx, source, name); err != nil {
 				return docker.Image{}, err
 			}
 		}
-		info, err := p.local.refresh(ctx, c.Image)
+		info, err := p.local.refresh(ctx, name)
 		if err != nil { // pulled all the same; create will tell
-			logger.Error("Cannot inspect the image that was pulled", logger.F("image", c.Image), logger.Err(err))
+			logger.Error("Cannot inspect the image that was pulled", logger.F("image", name), logger.Err(err))
 		}
 		return info, nil
 	})
 	if err != nil {
-		return docker.Image{}, hinted(redacted(err, task.ErrCannotPullContainer, c.Image))
+		return source, docker.Image{}, hinted(redacted(err, task.ErrCannotPullContainer, name))
 	}
-	return info, nil
+	return source, info, nil
 }
 
 func (p *Puller) pullNow(ctx context.Context, source string, auth docker.Auth) error {
@@ -279,71 +300,4 @@ func (p *Puller) tag(ctx context.Context, source, target string) error {
 		return nil
 	})
 	return limitError(ctx, limited, failed, "pulled", tagLimit)
-}
-
-// gate keeps an image from being deleted while it is pulled, and from being pulled while it is deleted. Other images do
-// not wait.
-type gate struct {
-	mu       sync.Mutex
-	pulling  map[string]int           // by normal name
-	deleting map[string]chan struct{} // closed when the deletion has ended
-}
-
-// enter waits for a deletion of the image. Call leave when it has been pulled and recorded.
-func (g *gate) enter(ctx context.Context, image string) (leave func(), err error) {
-	name := normal(image)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		g.mu.Lock()
-		deleting, busy := g.deleting[name]
-		if !busy {
-			if g.pulling == nil {
-				g.pulling = map[string]int{}
-			}
-			g.pulling[name]++
-			g.mu.Unlock()
-			return func() { g.leave(name) }, nil
-		}
-		g.mu.Unlock()
-		select {
-		case <-deleting:
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (g *gate) leave(name string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.pulling[name]--; g.pulling[name] == 0 {
-		delete(g.pulling, name)
-	}
-}
-
-// close keeps pulls of the images out until open is called; false when one of them is being pulled.
-func (g *gate) close(images []string) (open func(), ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, image := range images {
-		if g.pulling[normal(image)] > 0 {
-			return nil, false
-		}
-	}
-	if g.deleting == nil {
-		g.deleting = map[string]chan struct{}{}
-	}
-	ended := make(chan struct{})
-	for _, image := range images {
-		g.deleting[normal(image)] = ended
-	}
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for _, image := range images {
-			delete(g.deleting, normal(image))
-		}
-		close(ended)
-	}, true
 }

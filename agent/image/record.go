@@ -84,6 +84,8 @@ func (r *records) use(image string, info docker.Image, pulled bool, now time.Tim
 		record = &Record{Image: Identity{ImageID: info.ID, Size: info.Size}, PulledAt: now, LastUsedAt: now}
 		r.byID[info.ID] = record
 	}
+	// On disk with the next change or cleanup cycle: which image was unused the longest may be off a little after a crash.
+	record.LastUsedAt = now
 	keys := envKeys(info.Env)
 	if known && slices.Contains(record.Image.Names, image) && (record.PullSucceeded || !pulled) && maps.Equal(keys, record.ManagedEnvKeys) && record.ManagedEnvKeys != nil {
 		return // nothing new to save

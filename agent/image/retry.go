@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -59,9 +60,9 @@ var (
 )
 
 // definite reports whether trying again is of no use: the registry or the daemon said that the image does not exist, may
-// not be pulled, or is no image name; or the credentials are missing.
+// not be pulled, or is no image name; or credentials are missing, or the daemon is too old for the call.
 func definite(err *task.Error) bool {
-	if err.Name == task.ErrCannotPullECRContainer || err.Name == task.ErrCannotPullContainerAuth {
+	if err.Name == task.ErrCannotPullECRContainer || err.Name == task.ErrCannotPullContainerAuth || errors.Is(err, errors.ErrUnsupported) {
 		return true
 	}
 	text := strings.ToLower(err.Message)

@@ -26,7 +26,10 @@ func LoadTar(ctx context.Context, d Loader, path, name string) error {
 	if err := d.LoadImage(ctx, file); err != nil {
 		return fmt.Errorf("container load: failed to load container image: %s : %w", path, err)
 	}
-	_, err = Loaded(ctx, d, name)
+	loaded, err := Loaded(ctx, d, name)
+	if err == nil && !loaded {
+		err = fmt.Errorf("container load: failed to inspect image: %s, : the engine gives it no ID", name)
+	}
 	return err
 }
 

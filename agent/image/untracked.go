@@ -78,7 +78,7 @@ func (c *Cleaner) deleteUntracked(ctx context.Context, image docker.Image) (remo
 	if c.excludes(image.Tags) || time.Since(image.Created) <= c.untrackedAge {
 		return 0
 	}
-	open, ok := c.puller.gate.close(image.Tags)
+	open, ok := c.puller.gate.close(slices.Concat(image.Tags, image.RepoDigests)...)
 	if !ok {
 		return 0
 	}
