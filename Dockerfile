@@ -1,4 +1,4 @@
-# The agent's image: the static binary, CA certificates and license files, nothing else. The build context is out/image,
+# The agent's image: the static binary, CA certificates, license files and the pause image (1 KB), nothing else. The build context is out/image,
 # made by scripts/stage-image.sh (`make docker`).
 #
 # There is no /data and no /log on purpose: with a forgotten mount the agent says so at once instead of keeping its state

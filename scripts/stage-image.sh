@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts everything that belongs into the agent's image into out/image: the binary, CA certificates, license files.
+# Puts everything that belongs into the agent's image into out/image: the binary, CA certificates, license files, the pause image.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -24,5 +24,8 @@ cp "$out/amazon-ecs-agent" "$stage/agent"
 cp "$certificates" "$stage/etc/ssl/certs/ca-certificates.crt"
 cp "$root/LICENSE" "$root/NOTICE" "$stage/"
 "$root/scripts/third-party-licenses.sh" ./agent >"$stage/THIRD-PARTY"
+# Loaded by the agent at its start, for tasks that share namespaces.
+command -v "${CC:-gcc}" >/dev/null || need_packages gcc
+"$root/misc/pause-container/build.sh" "$stage/images/amazon-ecs-pause.tar" >/dev/null
 chmod 0755 "$stage/agent"
 chmod 0644 "$stage"/LICENSE "$stage"/NOTICE "$stage"/THIRD-PARTY "$stage/etc/ssl/certs/ca-certificates.crt"
