@@ -221,8 +221,15 @@ func (w *work) pulled(i int, e StepDone) {
 	}
 	if e.Err != nil {
 		w.pullFailed(i, e.Err)
-	} else if e.Pull.ImageID != "" {
+	}
+	if e.Pull.Missing && w.t.Containers[i].Essential {
+		w.stopTask(e.Err.Error()) // waiting for dependencies is of no use any more
+	}
+	if e.Pull.ImageID != "" {
 		w.edit(i).ImageID = e.Pull.ImageID
+	}
+	if e.Pull.Digest != "" && w.t.Containers[i].ImageDigest == "" {
+		w.edit(i).ImageDigest = e.Pull.Digest
 	}
 	w.advance(i, task.ContainerPulled)
 }

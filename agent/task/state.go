@@ -109,8 +109,11 @@ type Manifest struct {
 // PullResult is the result of pulling an image.
 type PullResult struct {
 	ImageID    string
+	Digest     string    // of the image on the host, when resolving found none; empty when it has none of its own name
 	StartedAt  time.Time // zero when nothing had to be pulled
 	FinishedAt time.Time
+	// Missing says that the pull failed and the image is not on the host either. It is only found out with pulls upfront.
+	Missing bool
 }
 
 // CreateResult is the result of creating a container.
