@@ -23,7 +23,9 @@ if ! suitable go; then
 	module=golang.org/toolchain@v0.0.1-go$want.$platform
 	say "fetching Go $want to out/go"
 	mkdir -p "$out"
-	fetched=$(cd "$out" && GO111MODULE=on GOFLAGS=-modcacherw GOMODCACHE="$out/toolchain" go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+	elsewhere=$(mktemp -d) # an old Go does not understand this go.mod
+	fetched=$(cd "$elsewhere" && GO111MODULE=on GOFLAGS=-modcacherw GOMODCACHE="$out/toolchain" go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+	rmdir "$elsewhere"
 	[ -n "$fetched" ] || die "could not fetch $module; install Go $want or newer (https://go.dev/dl) and put it in PATH"
 	rm -rf "$out/go"
 	mv "$fetched" "$out/go"
