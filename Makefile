@@ -65,11 +65,15 @@ up: static local-ecs ## keep local-ecs and the agent running until Ctrl-C
 
 ## test
 
-.PHONY: test test-unit run-integ-tests test-e2e test-in-docker bench lint
+.PHONY: test test-unit simulate run-integ-tests test-e2e test-in-docker bench lint
 test: test-unit run-integ-tests test-e2e ## everything: unit, integration and end-to-end tests
 
 test-unit: go-race ## unit tests with the race detector
 	CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
+	go test -count 1 -run '^TestSimulation$$' ./agent/engine
+
+simulate: go ## random tasks, faults and crashes in virtual time: N schedules, default 100000
+	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000)
 
 run-integ-tests: go ## tests against a real Docker engine
 	scripts/with-docker.sh go test -tags integration -count 1 -p 1 -timeout 15m $(TESTFLAGS) $(INTEG_PACKAGES)
