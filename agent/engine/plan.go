@@ -149,7 +149,7 @@ func (p *plan) cleanup() {
 			return
 		}
 	}
-	if refused(t) || p.due(t.KnownTime.Add(p.rules.CleanupWait+t.Engine.CleanupJitter)) {
+	if refused(t) || t.Engine.CleanNow || p.due(t.KnownTime.Add(p.rules.CleanupWait+t.Engine.CleanupJitter)) {
 		p.steps = append(p.steps, Step{Kind: CleanTask})
 	}
 }

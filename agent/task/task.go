@@ -73,6 +73,8 @@ type Progress struct {
 	Admitted bool
 	// Waiting says why the task is not admitted yet; for people.
 	Waiting string
+	// CleanNow is set when the room on the disk that the task's containers take is needed.
+	CleanNow bool
 	// Cleaning is set while the cleanup step runs; Cleaned when it is done.
 	Cleaning, Cleaned bool
 	// CleanupJitter is added to the wait before cleanup.
