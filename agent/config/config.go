@@ -112,6 +112,12 @@ type Config struct {
 	// ImageCleanupExclusionList holds `name:tag` items as written, blanks included.
 	ImageCleanupExclusionList []string
 
+	// ImageCleanupFreeSpace is how much of the disk with Docker's data is to stay free. It has no JSON key, like the next two.
+	ImageCleanupFreeSpace FreeSpace
+	// PrepullImages are pulled at start and never removed; with PrepullWait before the registration.
+	PrepullImages []string
+	PrepullWait   bool
+
 	// Networking.
 
 	TaskENIEnabled bool

@@ -155,6 +155,12 @@ func imageSettings(p platform) []setting {
 			doc: "Also remove images and dead containers that no task brought."},
 		{env: "ECS_EXCLUDE_UNTRACKED_IMAGE", key: "ImageCleanupExclusionList", kind: csvKind, allowed: "`name:tag,…`",
 			doc: "Images that are never removed. Blanks count as part of the names; a JSON list in the JSON file."},
+		{env: "ECS_IMAGE_CLEANUP_FREE_SPACE_THRESHOLD", field: "ImageCleanupFreeSpace", kind: freeSpaceKind, defText: "empty: off",
+			doc: "Room to keep free on the disk of Docker's data directory, as a share of its size or in bytes. When there is less before a pull or in a round of image cleanup, images that no task uses are removed, those unused the longest first and whatever their age, then containers of stopped tasks whose end ECS knows, until there is enough. Images under `ECS_EXCLUDE_UNTRACKED_IMAGE` and `ECS_PREPULL_IMAGES` stay. Works with `prefer-cached`, too; not with `ECS_DISABLE_IMAGE_CLEANUP`. An addition of this agent."},
+		{env: "ECS_PREPULL_IMAGES", field: "PrepullImages", kind: listKind,
+			doc: "Images pulled at start, with the credentials and the pull behaviour that tasks have. Image cleanup leaves them alone while they are listed. Pulls that fail are logged. An addition of this agent."},
+		{env: "ECS_PREPULL_WAIT", field: "PrepullWait", kind: triKind,
+			doc: "Register the instance only after the pulls of `ECS_PREPULL_IMAGES` have ended, well or not. An addition of this agent."},
 		{env: "ECS_MAX_CONCURRENT_PULLS", key: "MaxConcurrentPulls", kind: intKind, defText: "`0`: unlimited",
 			doc: "Image pulls under way at once; further ones wait in the order in which they came up. An addition of this agent."},
 	}

@@ -21,6 +21,7 @@ type Info struct {
 	OSType          string
 	Architecture    string
 	Runtimes        []string
+	DataRoot        string // directory of images and containers, on the daemon's host
 }
 
 // SELinux reports whether containers are confined by SELinux.
@@ -39,6 +40,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	info := Info{
 		SecurityOptions: answer.SecurityOptions, CgroupDriver: answer.CgroupDriver, CgroupVersion: answer.CgroupVersion,
 		CPUs: answer.NCPU, Memory: answer.MemTotal, OSType: answer.OSType, Architecture: answer.Architecture,
+		DataRoot: answer.DockerRootDir,
 	}
 	for name := range answer.Runtimes {
 		info.Runtimes = append(info.Runtimes, name)
