@@ -54,7 +54,9 @@ type Cleaner struct {
 	host   Host
 	inUse  InUse
 
-	off                     string // why it does not run; empty: it runs
+	disabled                bool   // nothing is ever removed
+	off                     string // why images are not removed by age and number; empty: they are
+	space                   *space // nil: the disk may fill up
 	interval                time.Duration
 	minimumAge              time.Duration
 	quota                   int // images per cycle
@@ -78,6 +80,7 @@ func NewCleaner(cfg *config.Config, p *Puller, host Host, inUse InUse) *Cleaner 
 	}
 	switch {
 	case cfg.ImageCleanupDisabled:
+		c.disabled = true
 		c.off = "Image cleanup is disabled"
 	case cfg.ImagePullBehavior == config.ImagePullPreferCached:
 		c.off = "Pull behavior is set to always use cache. Disabling cleanup"
@@ -100,17 +103,22 @@ func (c *Cleaner) Exclude(names ...string) {
 }
 
 func (c *Cleaner) excludes(names []string) bool {
+	if c.puller.keeps(names) {
+		return true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.ContainsFunc(names, func(name string) bool { return c.excluded[name] })
 }
 
 // Run cleans up once per interval, the first time after one interval, until the context ends. It returns at once when
-// the configuration switches cleanup off.
+// the configuration leaves nothing to do.
 func (c *Cleaner) Run(ctx context.Context) error {
 	if c.off != "" {
 		logger.Info(c.off)
-		return nil
+		if c.space == nil {
+			return nil
+		}
 	}
 	tick := time.NewTicker(c.interval)
 	defer tick.Stop()
@@ -125,12 +133,16 @@ func (c *Cleaner) Run(ctx context.Context) error {
 }
 
 func (c *Cleaner) cycle(ctx context.Context) {
-	deleted := c.cleanTracked(ctx)
-	if !c.untracked || ctx.Err() != nil {
-		return
+	if c.off == "" {
+		deleted := c.cleanTracked(ctx)
+		if c.untracked && ctx.Err() == nil {
+			c.cleanContainers(ctx)
+			c.cleanUntracked(ctx, c.quota-deleted)
+		}
 	}
-	c.cleanContainers(ctx)
-	c.cleanUntracked(ctx, c.quota-deleted)
+	if c.space != nil && ctx.Err() == nil {
+		c.space.ensure(ctx)
+	}
 }
 
 // usage is one answer of InUse, for looking up.
@@ -152,13 +164,18 @@ func (u usage) has(id string, names []string) bool {
 	return u.ids[id] || slices.ContainsFunc(names, func(name string) bool { return u.names[normal(name)] })
 }
 
-// cleanTracked removes the recorded images that were unused the longest, and counts them.
-func (c *Cleaner) cleanTracked(ctx context.Context) (deleted int) {
+// noteUse brings the times of last use up to date.
+func (c *Cleaner) noteUse() {
 	now := c.usage()
 	c.puller.records.inUse(func(r Record) bool { return now.has(r.Image.ImageID, r.Image.Names) }, time.Now())
+}
+
+// cleanTracked removes the recorded images that were unused the longest, and counts them.
+func (c *Cleaner) cleanTracked(ctx context.Context) (deleted int) {
+	c.noteUse()
 	tried := map[string]bool{}
 	for range c.quota {
-		record, ok := c.next(tried)
+		record, ok := c.next(tried, c.minimumAge)
 		if !ok {
 			logger.Debug("End of eligible images for deletion")
 			return deleted
@@ -174,11 +191,11 @@ func (c *Cleaner) cleanTracked(ctx context.Context) (deleted int) {
 	return deleted
 }
 
-// next picks the image that was unused the longest.
-func (c *Cleaner) next(tried map[string]bool) (Record, bool) {
+// next picks the image that was unused the longest among those recorded more than age ago.
+func (c *Cleaner) next(tried map[string]bool, age time.Duration) (Record, bool) {
 	used, now := c.usage(), time.Now()
 	candidates := slices.DeleteFunc(c.puller.records.all(), func(r Record) bool {
-		return tried[r.Image.ImageID] || now.Sub(r.PulledAt) <= c.minimumAge ||
+		return tried[r.Image.ImageID] || now.Sub(r.PulledAt) <= age ||
 			used.has(r.Image.ImageID, r.Image.Names) || c.excludes(r.Image.Names)
 	})
 	if len(candidates) == 0 {

@@ -30,6 +30,11 @@ type Puller struct {
 	local   localImages
 
 	behavior config.ImagePullBehavior
+	// makeRoom is called before a pull; nil: the disk may fill up.
+	makeRoom func(context.Context)
+	// prepull are the images of ECS_PREPULL_IMAGES.
+	prepull        []string
+	prepullsAtOnce int
 	// tellMissing: the engine wants to know at once that what could not be pulled is not on the host either.
 	tellMissing                             bool
 	pullLimit, manifestLimit, inactiveLimit time.Duration
@@ -41,13 +46,17 @@ type Puller struct {
 
 // New gives a Puller that keeps its records in store. Restore fills them after a restart.
 func New(cfg *config.Config, d Docker, store Store) *Puller {
+	atOnce := prepullsAtOnce
+	if cfg.MaxConcurrentPulls > 0 {
+		atOnce = min(atOnce, cfg.MaxConcurrentPulls)
+	}
 	return &Puller{
 		docker: d, auth: readEngineAuth(cfg.EngineAuthType, cfg.EngineAuthData),
 		records: &records{store: store, byID: map[string]*Record{}}, local: localImages{docker: d},
-		behavior:      cfg.ImagePullBehavior,
-		tellMissing:   cfg.DependentContainersPullUpfront && cfg.ImagePullBehavior != config.ImagePullAlways,
-		pullLimit:     cfg.ImagePullTimeout,
-		manifestLimit: cfg.ManifestPullTimeout, inactiveLimit: cfg.ImagePullInactivityTimeout,
+		behavior:    cfg.ImagePullBehavior,
+		tellMissing: cfg.DependentContainersPullUpfront && cfg.ImagePullBehavior != config.ImagePullAlways,
+		prepull:     cfg.PrepullImages, prepullsAtOnce: atOnce,
+		pullLimit: cfg.ImagePullTimeout, manifestLimit: cfg.ManifestPullTimeout, inactiveLimit: cfg.ImagePullInactivityTimeout,
 	}
 }
 
@@ -172,6 +181,9 @@ func (p *Puller) credentials(c *task.Container) (docker.Auth, error) {
 func (p *Puller) Pull(ctx context.Context, t *task.Task, c *task.Container) (task.PullResult, error) {
 	if c.Internal() {
 		return task.PullResult{}, nil
+	}
+	if p.makeRoom != nil && !t.Desired.Terminal() && p.mustPull(ctx, c.Image) {
+		p.makeRoom(ctx) // before the gate: older versions of the image may go
 	}
 	leave, err := p.gate.enter(ctx, c.Image)
 	if err != nil {
