@@ -36,6 +36,7 @@ type conversations struct {
 	reporter   *report.Reporter
 	images     *image.Puller
 	registered registration.Result
+	place      <-chan place
 	// manifest is the number of the last task manifest.
 	manifest int64
 }
@@ -70,21 +71,39 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 	})
 }
 
-// instance is what task metadata tells about the instance; outside EC2, or without an answer, without its place in EC2.
+// instance is what task metadata tells about the instance, once its place in EC2 is known or cannot be.
 func (c *conversations) instance(ctx context.Context) metadata.Instance {
 	in := metadata.Instance{ARN: c.registered.ContainerInstanceARN, Cluster: c.registered.Cluster, AvailabilityZone: c.registered.AvailabilityZone}
-	if c.agent.cfg.External {
-		return in
+	select {
+	case at := <-c.place:
+		in.VPCID, in.AvailabilityZoneID = at.vpcID, at.zoneID
+	case <-ctx.Done():
 	}
-	if vpc, err := registration.LookUpVPC(ctx, c.agent.metadata, false); err == nil {
-		in.VPCID = vpc.ID
-	}
-	zone, err := registration.AvailabilityZoneID(ctx, c.agent.metadata)
-	if err != nil && !imds.IsBlackholed(err) && ctx.Err() == nil {
-		logger.Warn("Unable to get Availability Zone ID for the Instance", logger.Err(err))
-	}
-	in.AvailabilityZoneID = zone
 	return in
+}
+
+// place is where in EC2 the instance is; empty elsewhere, or when instance metadata does not answer.
+type place struct{ vpcID, zoneID string }
+
+// findPlace asks for the place while the instance is being registered; the answer comes once.
+func (a *agent) findPlace(ctx context.Context, parts *errgroup.Group) <-chan place {
+	found := make(chan place, 1)
+	parts.Go(func() error {
+		var at place
+		if !a.cfg.External {
+			if vpc, err := registration.LookUpVPC(ctx, a.metadata, false); err == nil {
+				at.vpcID = vpc.ID
+			}
+			zone, err := registration.AvailabilityZoneID(ctx, a.metadata)
+			if err != nil && !imds.IsBlackholed(err) && ctx.Err() == nil {
+				logger.Warn("Unable to get Availability Zone ID for the Instance", logger.Err(err))
+			}
+			at.zoneID = zone
+		}
+		found <- at
+		return nil
+	})
+	return found
 }
 
 func (c *conversations) introspection() interface{ Run(context.Context) error } {

@@ -68,19 +68,19 @@ func (a *agent) start(ctx context.Context) error {
 		return nil
 	})
 	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, identity)
+	place := a.findPlace(partsCtx, parts)
 	parts.Go(func() error {
 		registered, err := a.register(partsCtx, identity, resources)
 		if err != nil {
 			return err
 		}
-		a.cfg.Cluster = registered.Cluster
 		a.tellInstance(partsCtx, registered)
 		parts.Go(func() error {
 			a.completeMetadataFiles(partsCtx, tasksEngine)
 			return nil
 		})
 		(&conversations{agent: a, tasks: tasksEngine, reporter: reporter, images: images, registered: registered,
-			manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
+			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
 	})
 	err = waitFor(ctx, parts)

@@ -100,19 +100,45 @@ func (r *Runner) Create(ctx context.Context, t *task.Task, c *task.Container) (t
 	}
 	r.files.mount(ctx, t, c, request)
 	result := task.CreateResult{SinglePorts: request.SinglePorts, HostRanges: request.HostRanges, HasPortRange: request.HasPortRange}
-	result.RuntimeID, err = r.docker.Create(ctx, docker.CreateRequest{
+	create := docker.CreateRequest{
 		Name: request.Name, Version: apiVersion(c), Config: request.Config, HostConfig: request.HostConfig, Limit: r.createLimit,
-	})
-	if docker.IsConflict(err) {
-		result.State, err = r.adopt(ctx, t, c, err)
-		if result.State != nil {
+	}
+	for deadline := time.Now().Add(conflictLimit); ; {
+		result.RuntimeID, err = r.docker.Create(ctx, create)
+		if !docker.IsConflict(err) {
+			break
+		}
+		if result.State, err = r.adopt(ctx, t, c, err); result.State != nil {
 			result.RuntimeID = result.State.RuntimeID
+		}
+		// Docker reserves a name before there is a container to look at: a create call of a killed agent may still be
+		// under way, and may yet succeed or be given up.
+		if !errors.Is(err, task.ErrGone) || time.Now().After(deadline) || !sleep(ctx, conflictPause) {
+			break
 		}
 	}
 	if err != nil && !unsure(err) {
 		r.facts.Ports.Release(c.RuntimeName)
 	}
 	return result, err
+}
+
+// Waiting for a create call whose caller is gone.
+const (
+	conflictLimit = 30 * time.Second
+	conflictPause = 100 * time.Millisecond
+)
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // adopt looks at the container that has the name already. Only the one that was made for c may be used.

@@ -148,6 +148,7 @@ func (w *work) observe(i int, s *task.ContainerState) {
 	} else {
 		c = w.progress(i)
 	}
+	networks := c.Networks
 	c.Observe(s)
 	switch s.Status {
 	case task.ContainerRunning:
@@ -163,6 +164,9 @@ func (w *work) observe(i int, s *task.ContainerState) {
 	case task.ContainerStopped:
 		if c.Known < task.ContainerStopped && c.Engine.Step == task.StepNone {
 			w.exited(i, s)
+		}
+		if c := w.progress(i); c.Engine.Restart {
+			c.Networks = networks // what readers see until it runs again
 		}
 	default:
 		c.Engine.Restored = false
