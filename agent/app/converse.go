@@ -34,7 +34,7 @@ type conversations struct {
 	agent      *agent
 	tasks      *engine.Engine
 	reporter   *report.Reporter
-	images     *image.Puller
+	cleaner    *image.Cleaner
 	registered registration.Result
 	place      <-chan place
 	// manifest is the number of the last task manifest.
@@ -46,10 +46,7 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 	a, registered := c.agent, c.registered
 	parts.Go(func() error { return c.reporter.Run(ctx, registered.Cluster, c.tasks) })
 	parts.Go(func() error { return c.introspection().Run(ctx) })
-	if !a.cfg.ImageCleanupDisabled {
-		cleaner := image.NewCleaner(a.cfg, c.images, a.docker, func() (ids, names []string) { return image.UsedBy(c.tasks.Tasks()) })
-		parts.Go(func() error { return cleaner.Run(ctx) })
-	}
+	parts.Go(func() error { return c.cleaner.Run(ctx) })
 	if a.cfg.SpotInstanceDrainingEnabled {
 		spot := &registration.SpotWatch{Metadata: a.metadata, ECS: a.ecs, Cluster: registered.Cluster, ContainerInstanceARN: registered.ContainerInstanceARN}
 		parts.Go(func() error { return spot.Run(ctx) })

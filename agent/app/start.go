@@ -17,7 +17,6 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/report"
-	"github.com/aws/amazon-ecs-agent/agent/resource/volume"
 	"github.com/aws/amazon-ecs-agent/agent/store"
 	"github.com/aws/amazon-ecs-agent/agent/version"
 )
@@ -57,6 +56,10 @@ func (a *agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cleaner, err := a.newCleaner(ctx, images, tasksEngine)
+	if err != nil {
+		return err
+	}
 	tasksEngine.Restore(state.Tasks)
 
 	// What runs ends with ctx or with the first part that fails, and is waited for.
@@ -70,6 +73,7 @@ func (a *agent) start(ctx context.Context) error {
 	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, identity)
 	place := a.findPlace(partsCtx, parts)
 	parts.Go(func() error {
+		a.prepull(partsCtx, parts, images)
 		registered, err := a.register(partsCtx, identity, resources)
 		if err != nil {
 			return err
@@ -79,7 +83,7 @@ func (a *agent) start(ctx context.Context) error {
 			a.completeMetadataFiles(partsCtx, tasksEngine)
 			return nil
 		})
-		(&conversations{agent: a, tasks: tasksEngine, reporter: reporter, images: images, registered: registered,
+		(&conversations{agent: a, tasks: tasksEngine, reporter: reporter, cleaner: cleaner, registered: registered,
 			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
 	})
@@ -180,7 +184,7 @@ func (a *agent) newEngine(resources registration.Resources, images *image.Puller
 		CleanupJitter: a.cfg.TaskCleanupWaitDurationJitter,
 		Host: engine.HostResources{CPU: int64(resources.CPU), Memory: int64(resources.MemoryMiB), GPUs: a.gpuIDs(),
 			ReservedTCP: resources.PortsTCP, ReservedUDP: resources.PortsUDP},
-		Resources:     &volume.Craft{Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName},
+		Resources:     a.newResources(),
 		ContainerName: mapping.ContainerName,
 		Credentials:   &a.roles,
 		GPU:           a.gpuSupport(),

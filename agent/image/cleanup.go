@@ -14,12 +14,9 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// Images that are never removed because they cannot be pulled again or belong to the agent. Preloaded images of other
-// features are added with Exclude.
-const (
-	PauseImage = "amazon/amazon-ecs-pause:0.1.0" // as built in; the configuration may name another
-	agentImage = "amazon/amazon-ecs-agent:latest"
-)
+// agentImage is never removed, like the pause image: neither could be pulled again. Preloaded images of other features are
+// added with Exclude.
+const agentImage = "amazon/amazon-ecs-agent:latest"
 
 // Host is what the cleanup needs of the Docker engine.
 type Host interface {
@@ -86,7 +83,7 @@ func NewCleaner(cfg *config.Config, p *Puller, host Host, inUse InUse) *Cleaner 
 		c.off = "Pull behavior is set to always use cache. Disabling cleanup"
 	}
 	c.Exclude(cfg.ImageCleanupExclusionList...)
-	c.Exclude(PauseImage, cfg.PauseContainerImageName+":"+cfg.PauseContainerTag, agentImage)
+	c.Exclude(task.PauseImage, cfg.PauseContainerImageName+":"+cfg.PauseContainerTag, agentImage)
 	return c
 }
 

@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -47,6 +48,10 @@ type space struct {
 // configuration forbids to remove images. Call it before Run and before the first pull.
 func (c *Cleaner) KeepFree(want config.FreeSpace, disk Disk, tasks Tasks) {
 	if want == (config.FreeSpace{}) || c.disabled {
+		return
+	}
+	if _, _, err := disk(); errors.Is(err, errors.ErrUnsupported) {
+		logger.Warn("ECS_IMAGE_CLEANUP_FREE_SPACE_THRESHOLD has no effect on this system")
 		return
 	}
 	c.space = &space{cleaner: c, want: want, disk: disk, tasks: tasks}

@@ -124,6 +124,11 @@ func TestNoRoomToMake(t *testing.T) {
 			t.Errorf("%s: makes room", name)
 		}
 	}
+	c := newCleaning()
+	c.KeepFree(config.FreeSpace{Percent: 50}, func() (size, free uint64, err error) { return 0, 0, errors.ErrUnsupported }, nil)
+	if c.space != nil {
+		t.Error("makes room where nobody can measure")
+	}
 	h := newFullHost(0, config.FreeSpace{Percent: 50})
 	h.fails = errors.New("no such disk")
 	h.add("1", time.Hour, time.Hour, "a:1")

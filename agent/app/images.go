@@ -1,0 +1,38 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/image"
+)
+
+// newCleaner gives the cleaner of images that no task uses. From now on pulls keep the room free that was asked for.
+func (a *agent) newCleaner(ctx context.Context, images *image.Puller, tasks *engine.Engine) (*image.Cleaner, error) {
+	cleaner := image.NewCleaner(a.cfg, images, a.docker, func() (ids, names []string) { return image.UsedBy(tasks.Tasks()) })
+	if a.cfg.ImageCleanupFreeSpace == (config.FreeSpace{}) {
+		return cleaner, nil
+	}
+	info, err := a.docker.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ECS_IMAGE_CLEANUP_FREE_SPACE_THRESHOLD: cannot ask Docker for its data directory: %w", err)
+	}
+	cleaner.KeepFree(a.cfg.ImageCleanupFreeSpace, image.DiskOf(info.DataRoot), tasks)
+	return cleaner, nil
+}
+
+// prepull brings the images of ECS_PREPULL_IMAGES; it returns at once unless the registration is to wait for them.
+func (a *agent) prepull(ctx context.Context, parts *errgroup.Group, images *image.Puller) {
+	if a.cfg.PrepullWait {
+		images.Prepull(ctx)
+		return
+	}
+	parts.Go(func() error {
+		images.Prepull(ctx)
+		return nil
+	})
+}
