@@ -16,6 +16,8 @@ type APIError struct {
 	// Status is the HTTP status.
 	Status    int
 	RequestID string
+	// HostID is the second id of Amazon S3's answers.
+	HostID string
 
 	// clockCorrected says that the signature was refused because of this host's clock, which has been corrected since.
 	clockCorrected bool
@@ -49,4 +51,30 @@ func bareCode(s string) string {
 		s = s[i+1:]
 	}
 	return strings.TrimSpace(s)
+}
+
+// ExhaustedError is the last error of a call that was tried as often as it may be. Its text is that of the error.
+type ExhaustedError struct {
+	Attempts int
+	Err      error
+}
+
+func (e *ExhaustedError) Error() string { return e.Err.Error() }
+func (e *ExhaustedError) Unwrap() error { return e.Err }
+
+// exhausted marks an error that another attempt might have avoided.
+func exhausted(err error, attempts int) error {
+	if attempts < 2 {
+		return err
+	}
+	return &ExhaustedError{Attempts: attempts, Err: err}
+}
+
+// TransportCause returns why a call got no complete answer; ok is false when it got one, or never got as far as sending.
+func TransportCause(err error) (cause error, ok bool) {
+	var transport *transportError
+	if errors.As(err, &transport) {
+		return transport.cause, true
+	}
+	return nil, false
 }

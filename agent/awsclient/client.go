@@ -3,9 +3,11 @@ package awsclient
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,6 +27,8 @@ type Client struct {
 	HTTP *http.Client
 	// UserAgent replaces Go's header when not empty. It is set after signing: it is not a signed header.
 	UserAgent string
+	// AttemptLimit bounds one attempt up to the end of its answer; 0 stands for [AttemptTimeout].
+	AttemptLimit time.Duration
 
 	// clockOffset in nanoseconds is added to the local time when signing; learnt from the service.
 	clockOffset atomic.Int64
@@ -48,21 +52,26 @@ const maxResponseBody = 8 << 20
 type answer struct {
 	status int
 	header http.Header
-	body   []byte
+	body   []byte // empty when a request has a sink and succeeds
 }
 
 // request is one logical call: what to send and how to read an error answer.
 type request struct {
 	operation string
-	header    http.Header
-	body      []byte
-	retries   Retries
+	// method and path are POST and "/" when empty. The path is escaped and below the endpoint.
+	method, path string
+	header       http.Header
+	body         []byte
+	retries      Retries
 	// credentials and userAgent replace those of the client when set.
 	credentials CredentialsProvider
 	userAgent   string
 	parseError  func(answer) *APIError
 	// onRetry is told about attempt n that failed with err and will be repeated; may be nil.
 	onRetry func(n int, err error)
+	// sink takes the body of a successful answer as it comes, once per attempt; the attempt's limit then ends with the
+	// header. Without a sink the body is kept in the answer.
+	sink func(io.Reader) error
 }
 
 // do sends r until an attempt succeeds, fails for good or attempts run out. It returns the error of the last attempt, also
@@ -73,8 +82,11 @@ func (c *Client) do(ctx context.Context, r request) (answer, error) {
 		if err == nil {
 			return a, nil
 		}
-		if ctx.Err() != nil || n >= r.retries.MaxAttempts || !worthRetrying(err) {
+		if ctx.Err() != nil || !worthRetrying(err) {
 			return answer{}, err
+		}
+		if n >= r.retries.MaxAttempts {
+			return answer{}, exhausted(err, n)
 		}
 		if r.onRetry != nil {
 			r.onRetry(n, err)
@@ -86,45 +98,32 @@ func (c *Client) do(ctx context.Context, r request) (answer, error) {
 }
 
 func (c *Client) attempt(ctx context.Context, r request) (answer, error) {
-	attempt, cancel := context.WithTimeout(ctx, AttemptTimeout)
-	defer cancel()
+	attempt, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	limit := c.AttemptLimit
+	if limit == 0 {
+		limit = AttemptTimeout
+	}
+	timer := time.AfterFunc(limit, func() { end(errAttemptLimit) })
+	defer timer.Stop()
 
-	req, err := http.NewRequestWithContext(attempt, http.MethodPost, strings.TrimRight(c.Endpoint, "/")+"/", bytes.NewReader(r.body))
+	req, err := c.newRequest(attempt, r)
 	if err != nil {
-		return answer{}, fmt.Errorf("%s: endpoint %q: %w", r.operation, c.Endpoint, err)
-	}
-	for k, v := range r.header {
-		req.Header[k] = slices.Clone(v)
-	}
-	provider := c.Credentials
-	if r.credentials != nil {
-		provider = r.credentials
-	}
-	now := time.Now().Add(time.Duration(c.clockOffset.Load()))
-	if provider != nil {
-		creds, err := provider.Retrieve(attempt)
-		if err != nil {
-			return answer{}, fmt.Errorf("%s: get credentials: %w", r.operation, err)
-		}
-		if err := signRequest(attempt, req, creds, c.SigningName, c.Region, r.body, now); err != nil {
-			return answer{}, fmt.Errorf("%s: %w", r.operation, err)
-		}
-	}
-	if agent := r.userAgent; agent != "" {
-		req.Header.Set("User-Agent", agent)
-	} else if c.UserAgent != "" {
-		req.Header.Set("User-Agent", c.UserAgent)
+		return answer{}, err
 	}
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
-		return answer{}, &transportError{r.operation, err}
+		return answer{}, &transportError{r.operation, limitError(attempt, err)}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponseBody))
-	if err != nil {
-		return answer{}, &transportError{r.operation, fmt.Errorf("read answer: %w", err)}
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if a.status/100 == 2 && r.sink != nil {
+		timer.Stop()
+		return a, r.pour(resp.Body)
 	}
-	a := answer{resp.StatusCode, resp.Header, body}
+	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponseBody)); err != nil {
+		return answer{}, &transportError{r.operation, fmt.Errorf("read answer: %w", limitError(attempt, err))}
+	}
 	if a.status/100 == 2 {
 		return a, nil
 	}
@@ -137,6 +136,94 @@ func (c *Client) attempt(ctx context.Context, r request) (answer, error) {
 		c.learnClock(a.header, api)
 	}
 	return answer{}, api
+}
+
+// newRequest is a signed request.
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+	method, path := r.method, r.path
+	if method == "" {
+		method = http.MethodPost
+	}
+	if path == "" {
+		path = "/"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.Endpoint, "/")+path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: endpoint %q: %w", r.operation, c.Endpoint, err)
+	}
+	for k, v := range r.header {
+		req.Header[k] = slices.Clone(v)
+	}
+	provider := c.Credentials
+	if r.credentials != nil {
+		provider = r.credentials
+	}
+	now := time.Now().Add(time.Duration(c.clockOffset.Load()))
+	if provider != nil {
+		creds, err := provider.Retrieve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: get credentials: %w", r.operation, err)
+		}
+		if err := signRequest(ctx, req, creds, c.SigningName, c.Region, r.body, now); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.operation, err)
+		}
+	}
+	if agent := r.userAgent; agent != "" {
+		req.Header.Set("User-Agent", agent)
+	} else if c.UserAgent != "" {
+		req.Header.Set("User-Agent", c.UserAgent)
+	}
+	return req, nil
+}
+
+// pour hands the body to the sink. What fails while reading is a matter of the transport, everything else is the sink's.
+func (r request) pour(body io.Reader) error {
+	source := &watchedReader{Reader: body}
+	err := r.sink(source)
+	if source.failed != nil {
+		return &transportError{r.operation, fmt.Errorf("read answer: %w", source.failed)}
+	}
+	return err
+}
+
+// watchedReader remembers how reading failed.
+type watchedReader struct {
+	io.Reader
+	failed error
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		w.failed = err
+	}
+	return n, err
+}
+
+// errAttemptLimit is the end of an attempt that took too long. It is worded and classified like http.Client's own timeout.
+var errAttemptLimit error = attemptLimitError{}
+
+type attemptLimitError struct{}
+
+func (attemptLimitError) Error() string {
+	return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+}
+func (attemptLimitError) Timeout() bool { return true }
+func (attemptLimitError) Is(target error) bool {
+	return target == context.DeadlineExceeded
+}
+
+// limitError replaces the bare cancellation of an attempt by what ended it.
+func limitError(attempt context.Context, err error) error {
+	cause := context.Cause(attempt)
+	if cause != errAttemptLimit {
+		return err
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return &url.Error{Op: failed.Op, URL: failed.URL, Err: cause}
+	}
+	return cause
 }
 
 // learnClock takes over the service's clock when it differs from the one the request was signed with, and marks err so.

@@ -33,9 +33,13 @@ type EndpointQuery struct {
 	Service string
 	// HostPrefix is the first label of the host name, for example "ecs".
 	HostPrefix string
-	Region     string
+	// Host gives the host name of services that are not called "<prefix>[-fips].<region>.<suffix>"; nil for all others.
+	Host   func(region string, fips, dualStack bool) string
+	Region string
 	// DualStack asks for the host name that also has IPv6 addresses.
-	DualStack   bool
+	DualStack bool
+	// FIPS asks for the host name with validated cryptography.
+	FIPS        bool
 	Environment Environment
 }
 
@@ -58,10 +62,14 @@ func ResolveEndpoint(q EndpointQuery) (string, error) {
 		return configured, err
 	}
 	host := q.HostPrefix
-	if enabled(env.Getenv("AWS_USE_FIPS_ENDPOINT"), p["use_fips_endpoint"]) {
+	fips := q.FIPS || enabled(env.Getenv("AWS_USE_FIPS_ENDPOINT"), p["use_fips_endpoint"])
+	dualStack := q.DualStack || enabled(env.Getenv("AWS_USE_DUALSTACK_ENDPOINT"), p["use_dualstack_endpoint"])
+	if q.Host != nil {
+		return "https://" + q.Host(q.Region, fips, dualStack), nil
+	}
+	if fips {
 		host += "-fips"
 	}
-	dualStack := q.DualStack || enabled(env.Getenv("AWS_USE_DUALSTACK_ENDPOINT"), p["use_dualstack_endpoint"])
 	return StandardEndpoint(host, q.Region, dualStack)
 }
 
@@ -71,7 +79,7 @@ func StandardEndpoint(hostPrefix, region string, dualStack bool) (string, error)
 	if region == "" {
 		return "", errNoRegion
 	}
-	return "https://" + hostPrefix + "." + region + "." + regionSuffix(region, dualStack), nil
+	return "https://" + hostPrefix + "." + region + "." + RegionSuffix(region, dualStack), nil
 }
 
 func configuredEndpoint(env Environment, service string) (string, error) {
@@ -114,7 +122,9 @@ func enabled(fromEnv, fromFile string) bool {
 	return strings.EqualFold(fromFile, "true")
 }
 
-func regionSuffix(region string, dualStack bool) string {
+// RegionSuffix is the domain under which the services of a region are found: that of the region's partition, and
+// "amazonaws.com" for a region that is not known.
+func RegionSuffix(region string, dualStack bool) string {
 	for _, p := range partitions {
 		if strings.HasPrefix(region, p.regionPrefix) {
 			if dualStack {

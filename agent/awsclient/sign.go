@@ -17,7 +17,12 @@ import (
 func signRequest(ctx context.Context, req *http.Request, c Credentials, service, region string, body []byte, at time.Time) error {
 	sum := sha256.Sum256(body)
 	keys := aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
-	if err := v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(sum[:]), service, region, at); err != nil {
+	var options []func(*v4.SignerOptions)
+	if service == "s3" { // which signs paths as they are, and wants the hash of the body in a header
+		req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+		options = append(options, func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	}
+	if err := v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(sum[:]), service, region, at, options...); err != nil {
 		return fmt.Errorf("sign request: %w", err)
 	}
 	return nil
