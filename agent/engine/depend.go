@@ -121,7 +121,7 @@ func requirementsMet(t *task.Task, c *task.Container) error {
 		}
 	}
 	for _, r := range need.Resources {
-		if i := t.Resources.Find(r.Name); i < 0 || int(t.Resources[i].Known) < r.Status {
+		if !t.Resources.Reached(r.Name, task.ResourceStatus(r.Status)) {
 			return fmt.Errorf("%w for resource %q", errBlocked, r.Name)
 		}
 	}

@@ -63,6 +63,10 @@ type Resources interface {
 	// Plan says which resources a new task needs. It may set names on the task's volumes.
 	Plan(t *task.Task) ([]task.Resource, error)
 	Create(ctx context.Context, t *task.Task, r *task.Resource) error
+	// Release drops what is held for the creation of the task's containers alone: all of them have been created. It may
+	// be called again.
+	Release(ctx context.Context, t *task.Task)
+	// Remove removes what Create made, or began to make; what is not there is a success.
 	Remove(ctx context.Context, t *task.Task, r *task.Resource) error
 }
 
@@ -221,6 +225,9 @@ func (e *Engine) raise(ctx context.Context, arn string, desired task.Status) (kn
 		return false, nil
 	}
 	taken := make(chan struct{})
+	if id := o.snap.Load().ExecutionCredentialsID; e.holds(id) {
+		o.box.put(CredentialsSet{Execution: id}) // after a restart they may come with the task
+	}
 	o.box.put(receipted{Event: DesiredChanged{desired}, taken: taken})
 	select {
 	case <-taken:
@@ -287,6 +294,7 @@ func (e *Engine) keep(t *task.Task) (o *owner, ctx context.Context) {
 	if e.config.CleanupJitter > 0 {
 		t.Engine.CleanupJitter = rand.N(e.config.CleanupJitter)
 	}
+	t.Engine.ExecutionRole = e.holds(t.ExecutionCredentialsID)
 	o = newOwner(e, t)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -297,6 +305,15 @@ func (e *Engine) keep(t *task.Task) (o *owner, ctx context.Context) {
 	e.byARN[t.ARN] = o
 	e.index(o, t)
 	return o, e.running
+}
+
+// holds reports whether credentials are held under an id.
+func (e *Engine) holds(credentialsID string) bool {
+	if credentialsID == "" {
+		return false
+	}
+	held, _ := e.config.Credentials.Get(credentialsID)
+	return held != nil
 }
 
 // launch starts the owner's goroutine, once.

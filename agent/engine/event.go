@@ -60,7 +60,7 @@ func (e Acknowledged) apply(w *work) {
 	}
 }
 
-// CredentialsSet says under which id a role's credentials are kept now.
+// CredentialsSet says under which id a role's credentials are kept now, and that they are held.
 type CredentialsSet struct{ Application, Execution string }
 
 func (e CredentialsSet) apply(w *work) {
@@ -69,8 +69,11 @@ func (e CredentialsSet) apply(w *work) {
 		w.saveTask = true
 	}
 	if e.Execution != "" {
-		w.t.ExecutionCredentialsID = e.Execution
-		w.saveTask = true
+		w.t.Engine.ExecutionRole = true
+		if w.t.ExecutionCredentialsID != e.Execution {
+			w.t.ExecutionCredentialsID = e.Execution
+			w.saveTask = true
+		}
 	}
 }
 
@@ -88,7 +91,9 @@ func (e Started) apply(w *work) {
 		case s.Kind == CleanTask:
 			w.t.Engine.Cleaning = true
 		case s.Kind == CreateResource:
-			w.t.Resources[w.t.Resources.Find(s.Resource)].InFlight = true
+			w.t.Resources[w.t.Resources.Find(s.Resource.Kind, s.Resource.Name)].InFlight = true
+		case s.Kind == ReleaseResources:
+			w.t.Engine.Releasing = true
 		case s.Kind == InspectContainer:
 			c := w.progress(w.t.Index(s.Container))
 			c.Engine.Inspecting, c.Engine.InspectAt = true, time.Time{}
@@ -131,24 +136,45 @@ func (w *work) begin(i int, step task.Step) {
 
 // ResourceDone is the end of a resource's creation.
 type ResourceDone struct {
-	Name string
-	Err  error
+	Resource ResourceID
+	Err      error
+	// GivenUp is set when the creation was given up because the task has to stop: nobody is to blame.
+	GivenUp bool
 }
 
 func (e ResourceDone) apply(w *work) {
-	i := w.t.Resources.Find(e.Name)
+	i := w.t.Resources.Find(e.Resource.Kind, e.Resource.Name)
 	if i < 0 {
 		return
 	}
 	r := &w.t.Resources[i]
 	r.InFlight = false
+	if e.GivenUp {
+		return
+	}
 	w.saveTask = true
 	if e.Err != nil {
-		w.stopTask(e.Err.Error())
+		w.stopTask(resourceReason(e.Err))
 		return
 	}
 	r.Known = max(r.Known, task.ResourceCreated)
 	r.CreatedAt = w.now
+}
+
+// resourceReason is the reason of a task that stops for want of a resource.
+func resourceReason(err error) string {
+	if reason := err.Error(); reason != "" {
+		return reason
+	}
+	return "resource cannot be created"
+}
+
+// Released is the end of the release step.
+type Released struct{}
+
+func (Released) apply(w *work) {
+	w.t.Engine.Releasing = false
+	w.t.Engine.Released = true
 }
 
 // Cleaned is the end of the task's cleanup: nothing of it is left.

@@ -547,6 +547,7 @@ type noResources struct{}
 
 func (noResources) Plan(*task.Task) ([]task.Resource, error)                 { return nil, nil }
 func (noResources) Create(context.Context, *task.Task, *task.Resource) error { return nil }
+func (noResources) Release(context.Context, *task.Task)                      {}
 func (noResources) Remove(context.Context, *task.Task, *task.Resource) error { return nil }
 
 // rig is an engine on fakes, with a way to crash it.

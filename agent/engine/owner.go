@@ -26,11 +26,13 @@ type owner struct {
 
 	// pulls are the ways to give up image work in flight, by container name; of the owner's goroutine alone.
 	pulls map[string]context.CancelFunc
-	steps sync.WaitGroup
+	// fetches are the ways to give up what is being fetched for resources; of the owner's goroutine alone.
+	fetches map[ResourceID]context.CancelFunc
+	steps   sync.WaitGroup
 }
 
 func newOwner(e *Engine, t *task.Task) *owner {
-	o := &owner{engine: e, box: newMailbox(), over: make(chan struct{}), pulls: map[string]context.CancelFunc{}}
+	o := &owner{engine: e, box: newMailbox(), over: make(chan struct{}), pulls: map[string]context.CancelFunc{}, fetches: map[ResourceID]context.CancelFunc{}}
 	o.snap.Store(t)
 	return o
 }
@@ -64,6 +66,7 @@ func (o *owner) run(ctx context.Context) {
 			close(receipt.taken)
 		}
 		o.abandonPulls()
+		o.abandonFetches()
 		if o.snap.Load().Engine.Cleaned {
 			o.engine.forget(o)
 			return
@@ -138,6 +141,11 @@ func (o *owner) start(ctx context.Context, s Step) {
 		ctx, cancel = context.WithCancel(ctx)
 		o.pulls[s.Container] = cancel
 	}
+	if s.Kind == CreateResource && t.Resources[t.Resources.Find(s.Resource.Kind, s.Resource.Name)].NeedsExecutionRole() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		o.fetches[s.Resource] = cancel
+	}
 	o.steps.Add(1)
 	go func() {
 		defer o.steps.Done()
@@ -157,6 +165,18 @@ func (o *owner) abandonPulls() {
 		if has && (c.Known == task.ContainerStopped || c.Engine.Step != task.StepResolveManifest && c.Engine.Step != task.StepPull) {
 			cancel()
 			delete(o.pulls, c.Name)
+		}
+	}
+}
+
+// abandonFetches gives up what a task that has to stop does not need any more, and forgets what has ended. Resources that
+// are made on this host are made to the end: only then is it known what there is to clean up.
+func (o *owner) abandonFetches() {
+	t := o.snap.Load()
+	for id, cancel := range o.fetches {
+		if i := t.Resources.Find(id.Kind, id.Name); t.Desired.Terminal() || i < 0 || !t.Resources[i].InFlight {
+			cancel()
+			delete(o.fetches, id)
 		}
 	}
 }
@@ -191,12 +211,15 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 	case CleanTask:
 		return e.clean(ctx, t)
 	case CreateResource:
-		r := t.Resources[t.Resources.Find(s.Resource)]
+		r := t.Resources[t.Resources.Find(s.Resource.Kind, s.Resource.Name)]
 		err := e.config.Resources.Create(ctx, t, &r)
-		if ended(ctx) {
+		if e.ending() {
 			return nil
 		}
-		return ResourceDone{Name: s.Resource, Err: err}
+		return ResourceDone{Resource: s.Resource, Err: err, GivenUp: err != nil && ctx.Err() != nil}
+	case ReleaseResources:
+		e.config.Resources.Release(ctx, t)
+		return Released{}
 	}
 	c, _ := t.Container(s.Container)
 	if s.Kind == InspectContainer {

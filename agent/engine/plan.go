@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -13,7 +14,8 @@ type StepKind int
 const (
 	RunContainer     StepKind = iota // Step.Step on Step.Container
 	InspectContainer                 // beside any other step of that container
-	CreateResource
+	CreateResource                   // Step.Resource
+	ReleaseResources
 	CleanTask
 )
 
@@ -22,8 +24,11 @@ type Step struct {
 	Kind      StepKind
 	Container string
 	Step      task.Step
-	Resource  string
+	Resource  ResourceID
 }
+
+// ResourceID tells a resource of a task from its others.
+type ResourceID struct{ Kind, Name string }
 
 // Plan returns the steps that may start now for t, and when to look again without any news (zero: never). It is pure.
 // A container gets at most one step at a time, and an inspect beside it; steps of different containers run side by side.
@@ -35,6 +40,7 @@ func Plan(t *task.Task, now time.Time, rules Rules) (steps []Step, wake time.Tim
 	for _, c := range t.Containers {
 		p.container(c)
 	}
+	p.release()
 	p.cleanup()
 	return p.steps, p.wake
 }
@@ -66,11 +72,26 @@ func (p *plan) run(c *task.Container, step task.Step) {
 }
 
 func (p *plan) resources() {
-	for _, r := range p.t.Resources {
-		if r.Known == task.ResourceNone && r.Desired == task.ResourceCreated && !r.InFlight {
-			p.steps = append(p.steps, Step{Kind: CreateResource, Resource: r.Name})
+	for i := range p.t.Resources {
+		r := &p.t.Resources[i]
+		if r.Known != task.ResourceNone || r.Desired != task.ResourceCreated || r.InFlight || r.NeedsExecutionRole() && !p.t.Engine.ExecutionRole {
+			continue
 		}
+		p.steps = append(p.steps, Step{Kind: CreateResource, Resource: ResourceID{r.Kind, r.Name}})
 	}
+}
+
+// release plans to drop what resources hold for the creation of containers alone, once no container is left to create.
+func (p *plan) release() {
+	t := p.t
+	if t.Known >= task.Created && len(t.Resources) > 0 && !t.Engine.Releasing && !t.Engine.Released && !creating(t) {
+		p.steps = append(p.steps, Step{Kind: ReleaseResources})
+	}
+}
+
+// creating reports whether a resource of the task is being created.
+func creating(t *task.Task) bool {
+	return slices.ContainsFunc(t.Resources, func(r task.Resource) bool { return r.InFlight })
 }
 
 func (p *plan) container(c *task.Container) {
@@ -113,6 +134,9 @@ func (p *plan) forward(c *task.Container) {
 		p.watchDependencies(c)
 		return
 	}
+	if pullsWithExecutionRole(c) && !p.t.Engine.ExecutionRole {
+		return // ECS sends its credentials after a restart of the agent
+	}
 	switch c.Known {
 	case task.ContainerNone:
 		p.run(c, task.StepResolveManifest)
@@ -125,6 +149,12 @@ func (p *plan) forward(c *task.Container) {
 	case task.ContainerRunning:
 		p.run(c, task.StepProvision)
 	}
+}
+
+// pullsWithExecutionRole reports whether the container's next step asks Amazon ECR with the task's execution role.
+func pullsWithExecutionRole(c *task.Container) bool {
+	auth := c.RegistryAuth
+	return c.Known < task.ContainerPulled && auth != nil && auth.Type == task.RegistryECR && auth.ECR != nil && auth.ECR.UseExecutionRole
 }
 
 // watchDependencies asks to be woken when waiting for a dependency ends.
@@ -148,6 +178,9 @@ func (p *plan) cleanup() {
 		if c.Engine.Step != task.StepNone || c.Engine.Inspecting {
 			return
 		}
+	}
+	if t.Engine.Releasing || creating(t) {
+		return
 	}
 	if refused(t) || t.Engine.CleanNow || p.due(t.KnownTime.Add(p.rules.CleanupWait+t.Engine.CleanupJitter)) {
 		p.steps = append(p.steps, Step{Kind: CleanTask})

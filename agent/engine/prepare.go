@@ -32,8 +32,9 @@ func (e *Engine) prepare(t *task.Task, now time.Time) error {
 		return err
 	}
 	t.Resources = append(t.Resources, resources...)
+	orderByLogRouter(t)
 	for i := range t.Containers {
-		requireVolumes(t, t.Containers[i])
+		requireResources(t, t.Edit(i))
 	}
 	if err := e.config.GPU.assign(t); err != nil {
 		return err
@@ -71,13 +72,4 @@ func orderByReferences(t *task.Task, c *task.Container) error {
 
 func addDependency(c *task.Container, name string, condition task.Condition) {
 	c.DependsOn = append(append([]task.Dependency(nil), c.DependsOn...), task.Dependency{Container: name, Condition: condition})
-}
-
-// requireVolumes makes a container wait, before its pull, for the volumes the agent creates for it.
-func requireVolumes(t *task.Task, c *task.Container) {
-	for _, m := range c.MountPoints {
-		if i := t.Resources.Find(m.SourceVolume); i >= 0 {
-			c.Transitions = c.Transitions.Require(task.ContainerPulled, task.ResourceRequirement{Name: m.SourceVolume, Status: int(task.ResourceCreated)})
-		}
-	}
 }

@@ -183,8 +183,23 @@ func (e *Engine) Restore(tasks []*task.Task) {
 	for _, t := range tasks {
 		e.config.Credentials.Expect(t.CredentialsID)
 		e.config.Credentials.Expect(t.ExecutionCredentialsID)
-		e.keep(e.planned(t))
+		e.keep(e.planned(withoutMemory(t)))
 	}
+}
+
+// withoutMemory gives a restored task whose containers are yet to be created without what the former run held for them in
+// memory: it is fetched again.
+func withoutMemory(t *task.Task) *task.Task {
+	if t.Known >= task.Created || t.Desired.Terminal() {
+		return t
+	}
+	t = t.Clone()
+	for i := range t.Resources {
+		if t.Resources[i].KeptInMemory() {
+			t.Resources[i].Known = task.ResourceNone
+		}
+	}
+	return t
 }
 
 // sleep waits; false when ctx ended first.

@@ -247,13 +247,30 @@ type Secret struct {
 	Target        string `json:"target"`
 }
 
+// Values of a Secret's members.
+const (
+	ProviderSSM           = "ssm"
+	ProviderASM           = "asm" // Secrets Manager
+	SecretVariable        = "ENVIRONMENT_VARIABLE"
+	secretTargetLogDriver = "LOG_DRIVER"
+)
+
+// ForLogDriver reports whether the secret is an option of the container's log driver.
+func (s Secret) ForLogDriver() bool { return s.Target == secretTargetLogDriver }
+
 // FirelensConfig marks the container as the task's log router.
 type FirelensConfig struct {
 	Type    string            `json:"type"`
 	Options map[string]string `json:"options"`
 }
 
-// RegistryAuth says where the credentials for the container's registry come from ("ecr" or "asm").
+// Types of RegistryAuth. Any other means the credentials of the agent's configuration.
+const (
+	RegistryECR = "ecr"
+	RegistryASM = "asm"
+)
+
+// RegistryAuth says where the credentials for the container's registry come from.
 type RegistryAuth struct {
 	Type string       `json:"type"`
 	ECR  *ECRAuthData `json:"ecrAuthData"`

@@ -3,6 +3,7 @@ package task
 import (
 	"errors"
 	"strings"
+	"unicode"
 )
 
 // Names of errors that ECS shows to users in the reason of a container or task, as "<name>: <message>".
@@ -98,13 +99,22 @@ func (e *AppliedError) Reason() string {
 	return (&Error{Name: e.Name, Message: e.Message}).Error()
 }
 
-// SentenceCase upper-cases the first letter and collapses runs of white space: the form of a task's terminal reason.
+// SentenceCase is the form of a task's terminal reason: runs of white space are one space, and in the first word every
+// letter is upper-cased that does not follow a letter, a digit or "_".
 func SentenceCase(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	for i, r := range text {
-		return strings.ToUpper(string(r)) + text[i+len(string(r)):]
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return ""
 	}
-	return text
+	inside := false
+	words[0] = strings.Map(func(r rune) rune {
+		if !inside {
+			r = unicode.ToTitle(r)
+		}
+		inside = unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_'
+		return r
+	}, words[0])
+	return strings.Join(words, " ")
 }
 
 // ErrGone is wrapped by errors that say the container does not exist in the runtime (any more).

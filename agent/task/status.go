@@ -1,6 +1,8 @@
 package task
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -189,19 +191,23 @@ func (s ResourceStatus) String() string {
 // MarshalText gives the word used in agent.db.
 func (s ResourceStatus) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the word used in agent.db.
-func (s *ResourceStatus) UnmarshalText(text []byte) error {
+// UnmarshalJSON reads the word used in agent.db; null is NONE.
+func (s *ResourceStatus) UnmarshalJSON(data []byte) error {
+	*s = ResourceNone
+	if string(data) == "null" {
+		return nil
+	}
+	var word string
+	if json.Unmarshal(data, &word) != nil {
+		return fmt.Errorf("resource status unmarshal: status must be a string or null; Got %s", data)
+	}
 	for i, name := range resourceStatusNames {
-		if name == string(text) {
+		if name == word {
 			*s = ResourceStatus(i)
 			return nil
 		}
 	}
-	if len(text) == 0 {
-		*s = ResourceNone
-		return nil
-	}
-	return fmt.Errorf("resource status unmarshal: unrecognized status %q", text)
+	return errors.New("resource status unmarshal: unrecognized status")
 }
 
 // HealthStatus is the result of a container's Docker health check.

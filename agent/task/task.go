@@ -77,6 +77,10 @@ type Progress struct {
 	CleanNow bool
 	// Cleaning is set while the cleanup step runs; Cleaned when it is done.
 	Cleaning, Cleaned bool
+	// ExecutionRole is set while the credentials of the task's execution role are held.
+	ExecutionRole bool
+	// Releasing is set while the release step runs; Released when it is done.
+	Releasing, Released bool
 	// CleanupJitter is added to the wait before cleanup.
 	CleanupJitter time.Duration
 	// CameBackStopped is set after a stopped container that came back was stopped once more.
