@@ -22,11 +22,6 @@ var missing = []struct {
 	{"secrets", anyContainer(func(c *task.Container) bool { return len(c.Secrets) > 0 })},
 	{"environment files", anyContainer(func(c *task.Container) bool { return len(c.EnvironmentFiles) > 0 })},
 	{"credential specs (gMSA)", anyContainer(func(c *task.Container) bool { return len(c.CredentialSpecs) > 0 })},
-	{"GPUs", func(t *task.Task) bool {
-		return slices.ContainsFunc(t.Associations, func(a task.Association) bool { return a.Type == "gpu" })
-	}},
-	{`pidMode "task"`, func(t *task.Task) bool { return t.PIDMode == "task" }},
-	{`ipcMode "task"`, func(t *task.Task) bool { return t.IPCMode == "task" }},
 }
 
 // unsupported names the first feature the task needs and this agent lacks; empty when there is none.

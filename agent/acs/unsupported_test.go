@@ -27,9 +27,7 @@ func TestUnsupportedFeaturesAreNamed(t *testing.T) {
 		{map[string]any{"containers": container(`"secrets":[{}]`)}, "secrets"},
 		{map[string]any{"containers": container(`"environmentFiles":[{}]`)}, "environment files"},
 		{map[string]any{"containers": container(`"credentialSpecs":["x"]`)}, "credential specs (gMSA)"},
-		{map[string]any{"associations": json.RawMessage(`[{"type":"gpu"}]`)}, "GPUs"},
-		{map[string]any{"pidMode": "task"}, `pidMode "task"`},
-		{map[string]any{"ipcMode": "task"}, `ipcMode "task"`},
+		{map[string]any{"associations": json.RawMessage(`[{"type":"gpu"}]`), "pidMode": "task", "ipcMode": "task"}, ""},
 		{map[string]any{"pidMode": "host", "ipcMode": "none", "networkMode": "host", "associations": json.RawMessage(`[{"type":"elastic-inference"}]`)}, ""},
 		{map[string]any{"containers": container(`"restartPolicy":{"enabled":true},"portMappings":[{"containerPort":1}]`)}, ""},
 	}
