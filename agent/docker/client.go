@@ -32,6 +32,8 @@ type Client struct {
 	api *client.Client
 	// inspectLimit is how long a look at a container may take.
 	inspectLimit time.Duration
+	// stopLimit is how long a stop may take beyond the container's own time.
+	stopLimit time.Duration
 
 	mu        sync.Mutex
 	byVersion map[apiVersion]*client.Client
@@ -73,7 +75,7 @@ func Connect(ctx context.Context, endpoint string) (*Client, error) {
 }
 
 func connect(ctx context.Context, endpoint string, base *http.Transport) (*Client, error) {
-	c := &Client{endpoint: endpoint, base: base, inspectLimit: defaultInspectLimit, byVersion: map[apiVersion]*client.Client{}}
+	c := &Client{endpoint: endpoint, base: base, inspectLimit: defaultInspectLimit, stopLimit: defaultStopLimit, byVersion: map[apiVersion]*client.Client{}}
 	if err := c.negotiate(ctx); err != nil {
 		base.CloseIdleConnections()
 		return nil, err

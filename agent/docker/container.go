@@ -140,7 +140,7 @@ func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) (*tas
 
 func (c *Client) stopOnce(ctx context.Context, id string, grace time.Duration) error {
 	seconds := int((grace + time.Second - 1) / time.Second)
-	s := step{name: task.ErrCannotStopContainer, doing: "stopped", limit: grace + stopLimit}
+	s := step{name: task.ErrCannotStopContainer, doing: "stopped", limit: grace + c.stopLimit}
 	return guardedDo(ctx, s, func(ctx context.Context) error {
 		return c.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
 	})

@@ -24,7 +24,7 @@ const defaultInspectLimit = 30 * time.Second
 
 // Time limits of calls that have no setting of their own.
 const (
-	stopLimit         = 2 * time.Minute // beyond the container's own stop timeout
+	defaultStopLimit  = 2 * time.Minute // beyond the container's own stop timeout
 	removeLimit       = 5 * time.Minute
 	listLimit         = 10 * time.Minute
 	volumeLimit       = 5 * time.Minute
