@@ -76,6 +76,7 @@ simulate: go ## random tasks, faults and crashes in virtual time: N schedules, d
 	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000)
 
 run-integ-tests: go ## tests against a real Docker engine
+	@scripts/need-test-tools.sh
 	scripts/with-docker.sh go test -tags integration -count 1 -p 1 -timeout 15m $(TESTFLAGS) $(INTEG_PACKAGES)
 
 test-e2e: go ## the agent and local-ecs together on real Docker
