@@ -511,6 +511,9 @@ func TestMessagesThatFindNoRoomAreDropped(t *testing.T) {
 		p := r.service.accept()
 		for i := range 200 {
 			p.send(frame("PayloadMessage", fmt.Sprintf(`{"messageId":"m","clusterArn":"c","containerInstanceArn":"i","tasks":[{"arn":"a%d"}]}`, i)))
+			if i == 0 {
+				synctest.Wait() // the worker is stuck with this one, and the lane is empty
+			}
 		}
 		p.send(heartbeat("b"))
 		p.expect("HeartbeatAckRequest", "b")
