@@ -94,10 +94,11 @@ type dockerRig struct {
 const privately = "VOLUMES_TEST_PRIVATELY"
 
 // TestThroughDocker uses an engine of its own, in a mount namespace of its own: an engine never forgets a plug-in it has
-// seen, and asks it about each volume it does not know.
+// seen, and asks it about each volume it does not know. The network namespace is its own too, because an engine that starts
+// without a bridge removes docker0, which belongs to the host's engine.
 func TestThroughDocker(t *testing.T) {
 	if os.Getenv(privately) == "" {
-		cmd := exec.Command("unshare", "--mount", "--propagation", "private", os.Args[0], "-test.run=^TestThroughDocker$", "-test.v", "-test.timeout=5m")
+		cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", os.Args[0], "-test.run=^TestThroughDocker$", "-test.v", "-test.timeout=5m")
 		cmd.Env = append(os.Environ(), privately+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
