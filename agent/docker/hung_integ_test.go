@@ -126,14 +126,14 @@ func TestHungCalls(t *testing.T) {
 	}
 	defer h.others()()
 
-	h.proxy.Hang("POST /containers/create?name="+name+"-2", false)
+	h.proxy.Hang(`POST /containers/create\?name=`+name+"-2", false)
 	h.check("create", "DockerTimeoutError: Could not transition to created; timed out after waiting 500ms", 5*time.Second, func() error {
 		_, err := h.create(name+"-2", 500*time.Millisecond)
 		return err
 	})
 	h.proxy.Heal()
 
-	start := "POST /containers/" + id + "/start"
+	start := "POST /containers/" + name + "/start"
 	h.proxy.Hang(start, false)
 	h.check("start", "DockerTimeoutError: Could not transition to started; timed out after waiting 500ms", 5*time.Second, func() error {
 		_, err := h.Start(t.Context(), id, "", 500*time.Millisecond)
@@ -141,7 +141,7 @@ func TestHungCalls(t *testing.T) {
 	})
 	h.proxy.Heal()
 
-	inspect := "GET /containers/" + id + "/json"
+	inspect := "GET /containers/" + name + "/json"
 	h.proxy.Hang(inspect, false)
 	timeout := "Could not transition to inspecting; timed out after waiting 700ms"
 	h.check("inspect", "DockerTimeoutError: "+timeout, 5*time.Second, func() error {
@@ -154,7 +154,7 @@ func TestHungCalls(t *testing.T) {
 	})
 	h.proxy.Heal()
 
-	stop := "POST /containers/" + id + "/stop"
+	stop := "POST /containers/" + name + "/stop"
 	h.proxy.Hang(stop, false)
 	h.check("stop", "DockerTimeoutError: Could not transition to stopped; timed out after waiting 1.3s", 30*time.Second, func() error {
 		_, err := h.Stop(t.Context(), id, time.Second)
@@ -175,7 +175,7 @@ func TestHungCalls(t *testing.T) {
 	}
 
 	// The end of the caller's context ends every call at once, with the name of the step.
-	h.proxy.Hang(id, false)
+	h.proxy.Hang(name, false)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := h.Start(ctx, id, "", time.Minute); task.ErrorName(err) != task.ErrCannotStartContainer || !errors.Is(err, context.DeadlineExceeded) {

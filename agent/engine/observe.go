@@ -61,6 +61,11 @@ func (w *work) died(i int, exitCode *int) {
 	}
 	switch c.Engine.Step {
 	case task.StepStop:
+		// The call looks at the container when it returns. If it hangs, somebody else has to.
+		if !c.Engine.Died {
+			c.Engine.Died = true
+			c.Engine.InspectAt = w.now.Add(inspectRetry)
+		}
 	case task.StepStart, task.StepRestart, task.StepCreate:
 		c.Engine.Died = true
 	default:
@@ -162,7 +167,7 @@ func (w *work) observe(i int, s *task.ContainerState) {
 			w.advance(i, task.ContainerRunning)
 		}
 	case task.ContainerStopped:
-		if c.Known < task.ContainerStopped && c.Engine.Step == task.StepNone {
+		if c.Known < task.ContainerStopped && (c.Engine.Step == task.StepNone || stopHangs(c)) {
 			w.exited(i, s)
 		}
 		if c := w.progress(i); c.Engine.Restart {
@@ -172,6 +177,9 @@ func (w *work) observe(i int, s *task.ContainerState) {
 		c.Engine.Restored = false
 	}
 }
+
+// stopHangs reports whether the container has ended while its stop call goes on.
+func stopHangs(c *task.Container) bool { return c.Engine.Step == task.StepStop && c.Engine.Died }
 
 // exited ends a container whose process has ended; s is nil when the runtime could not tell more. A restart policy may
 // bring it back.

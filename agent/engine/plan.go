@@ -95,7 +95,7 @@ func creating(t *task.Task) bool {
 }
 
 func (p *plan) container(c *task.Container) {
-	if p.due(c.Engine.InspectAt) && !c.Engine.Inspecting && c.Engine.Step == task.StepNone {
+	if p.due(c.Engine.InspectAt) && !c.Engine.Inspecting && (c.Engine.Step == task.StepNone || stopHangs(c)) {
 		p.steps = append(p.steps, Step{Kind: InspectContainer, Container: c.Name})
 	}
 	if c.Engine.Step != task.StepNone {

@@ -35,6 +35,7 @@ func TestBehavioursWithARegistry(t *testing.T) {
 			if err != nil || m.Digest == "" || got.ImageID == "" || got.StartedAt.IsZero() {
 				t.Fatalf("not on the host: %+v, %+v, %v", m, got, err)
 			}
+			dockertest.RemoveImage(t, got.ImageID) // the new version will take its name
 			m2, again, err := bring(t, p, name)
 			if err != nil || m2 != m || again.ImageID != got.ImageID || again.StartedAt.IsZero() == want.again {
 				t.Errorf("on the host: %+v, %+v, %v", m2, again, err)

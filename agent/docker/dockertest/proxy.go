@@ -1,7 +1,9 @@
 package dockertest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log"
 	"net"
@@ -9,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -19,9 +22,16 @@ type Proxy struct {
 	Endpoint string // tcp://127.0.0.1:port
 
 	mu    sync.Mutex
-	hangs map[string]bool // whether bytes of the answer get through first
+	hangs []hang
 	hung  map[string]int
+	names *strings.Replacer // ids of containers that were created through the proxy, and their names
+	pairs []string
 	end   chan struct{}
+}
+
+type hang struct {
+	call   *regexp.Regexp
+	begins bool // bytes of the answer get through first
 }
 
 // StartProxy starts a proxy that ends with the test.
@@ -35,12 +45,12 @@ func StartProxy(t testing.TB) *Proxy {
 		var d net.Dialer
 		return d.DialContext(ctx, network, address)
 	}}
-	p := &Proxy{hangs: map[string]bool{}, hung: map[string]int{}, end: make(chan struct{})}
+	p := &Proxy{hung: map[string]int{}, names: strings.NewReplacer(), end: make(chan struct{})}
 	engine := &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
 		Transport:      transport,
 		FlushInterval:  -1, // streams
-		ModifyResponse: p.stall,
+		ModifyResponse: p.answered,
 		ErrorLog:       log.New(io.Discard, "", 0), // what hung was cut off on purpose
 		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
@@ -62,22 +72,22 @@ func StartProxy(t testing.TB) *Proxy {
 	return p
 }
 
-// Hang makes calls hang whose method, path and query ("POST /containers/abc/start?…", without the API version) contain
-// the text. With begins the engine's answer begins and then stalls.
+// Hang makes calls hang whose method, path and query ("POST /containers/name/start?…", without the API version) match a
+// regular expression; containers appear by name. With begins the engine's answer begins and then stalls.
 func (p *Proxy) Hang(call string, begins bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hangs[call] = begins
+	p.hangs = append(p.hangs, hang{call: regexp.MustCompile(call), begins: begins})
 }
 
 // Heal lets all further calls through. Those that hang go on hanging.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	clear(p.hangs)
+	p.hangs = nil
 }
 
-// Hung is how many calls hung so far that match a text given to Hang.
+// Hung is how many calls hung so far because of an expression given to Hang.
 func (p *Proxy) Hung(call string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,9 +102,10 @@ func (p *Proxy) match(r *http.Request) (call string, hangs, begins bool) {
 	line := r.Method + " " + path + "?" + r.URL.RawQuery
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for call, begins := range p.hangs {
-		if strings.Contains(line, call) {
-			return call, true, begins
+	line = p.names.Replace(line)
+	for _, h := range p.hangs {
+		if h.call.MatchString(line) {
+			return h.call.String(), true, h.begins
 		}
 	}
 	return "", false, false
@@ -113,11 +124,30 @@ func (p *Proxy) wait(ctx context.Context) {
 	}
 }
 
-// stall makes an answer hang after its first bytes.
-func (p *Proxy) stall(answer *http.Response) error {
+// answered learns the names of new containers, and makes answers hang after their first bytes.
+func (p *Proxy) answered(answer *http.Response) error {
+	if strings.HasSuffix(answer.Request.URL.Path, "/containers/create") {
+		return p.learn(answer)
+	}
 	if call, _, begins := p.match(answer.Request); begins {
 		p.note(call)
 		answer.Body = &stalling{ReadCloser: answer.Body, wait: func() { p.wait(answer.Request.Context()) }}
+	}
+	return nil
+}
+
+func (p *Proxy) learn(answer *http.Response) error {
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(text))
+	var created struct{ ID string }
+	if json.Unmarshal(text, &created) == nil && created.ID != "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.pairs = append(p.pairs, created.ID, answer.Request.URL.Query().Get("name"))
+		p.names = strings.NewReplacer(p.pairs...)
 	}
 	return nil
 }

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+// hungStop is a daemon whose stop calls never return.
+type hungStop struct{ *fakeDocker }
+
+func (hungStop) Stop(ctx context.Context, _ *task.Task, _ *task.Container) (*task.ContainerState, error) {
+	<-ctx.Done()
+	return nil, task.NewError(task.ErrCannotStopContainer, ctx.Err())
+}
+
+// TestContainerThatEndsWhileItsStopHangs is over although the call never returns.
+func TestContainerThatEndsWhileItsStopHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		r.bootOn(hungStop{r.docker})
+		<-r.engine.Ready()
+		r.accept(t, containers(&task.Container{Name: "web", Essential: true}))
+		time.Sleep(time.Second)
+		r.engine.Stop(testARN)
+		time.Sleep(time.Minute)
+		if r.taskStatus() != task.Running {
+			t.Errorf("task is %s while its container runs", r.taskStatus())
+		}
+		r.docker.mu.Lock()
+		for _, f := range r.docker.containers {
+			r.docker.exitLocked(f, 3)
+		}
+		r.docker.mu.Unlock()
+		time.Sleep(inspectRetry + time.Second)
+		tk, _ := r.engine.Task(testARN)
+		if c := tk.Containers[0]; tk.Known != task.Stopped || c.ExitCode == nil || *c.ExitCode != 3 || c.Failure != nil {
+			t.Errorf("task is %s, %+v", tk.Known, c)
+		}
+		r.cancel()
+		<-r.done
+	})
+}
