@@ -23,7 +23,7 @@ func TestLinesAndLevels(t *testing.T) {
 		t.Run(c.level, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "ecs", "ecs-init.log")
 			closeFile := Setup(file, c.level)
-			defer logger.Setup(logger.Options{DriverLevel: logger.LevelInfo})
+			defer func() { logger.Setup(logger.Options{DriverLevel: logger.LevelInfo}) }()
 			Debugf("a %s", "debug")
 			Infof("an \"%s\"", "info")
 			Warnf("a %s", "warn")
