@@ -1,0 +1,116 @@
+// Package rooted keeps files below one directory: no name, and no symbolic link, leads out of it. A file is written whole
+// or not at all.
+package rooted
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Dir is a directory that exists.
+type Dir struct{ root *os.Root }
+
+// Open makes the directory with its parents, if need be, and opens it.
+func Open(path string, mode fs.FileMode) (*Dir, error) {
+	if err := os.MkdirAll(path, mode); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{root}, nil
+}
+
+// OpenExisting opens a directory that has to be there.
+func OpenExisting(path string) (*Dir, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{root}, nil
+}
+
+// Close lets go of the directory.
+func (d *Dir) Close() { _ = d.root.Close() }
+
+// MkdirAll makes a directory in it, with its parents.
+func (d *Dir) MkdirAll(name string, mode fs.FileMode) error { return d.root.MkdirAll(name, mode) }
+
+// Open opens a file in it for reading.
+func (d *Dir) Open(name string) (*os.File, error) { return d.root.Open(name) }
+
+// File says how a file is written.
+type File struct {
+	Name string // relative; its directory has to exist
+	// Temp is the beginning of the name that the file has in the directory itself while it is written.
+	Temp string
+	Mode fs.FileMode // exact, whatever the umask
+	Fill func(*os.File) error
+}
+
+// Write makes the file, or replaces it.
+func (d *Dir) Write(ctx context.Context, f File) (err error) {
+	temp := f.Temp + rand.Text()
+	file, err := d.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = d.root.Remove(temp)
+		}
+	}()
+	err = f.Fill(file)
+	if err == nil {
+		err = file.Chmod(f.Mode)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return d.rename(ctx, temp, f.Name)
+}
+
+// A rename may fail for a moment while another program (a virus scanner on Windows) holds the file.
+const (
+	renameTries     = 5
+	renameFirstWait = 500 * time.Millisecond
+	renameMostWait  = 5 * time.Second
+)
+
+func (d *Dir) rename(ctx context.Context, from, to string) error {
+	wait := renameFirstWait
+	for try := 1; ; try++ {
+		err := d.root.Rename(from, to)
+		if err == nil || try == renameTries || !transient(err) {
+			return err
+		}
+		pause := time.NewTimer(wait)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+		wait = min(wait*3/2, renameMostWait)
+	}
+}
+
+// Inside gives the cleaned relative path of the elements, which must not lead out of the directory or to the directory
+// itself.
+func Inside(elements ...string) (string, error) {
+	path := filepath.Join(elements...)
+	if path == "" || path == "." || !filepath.IsLocal(path) {
+		return "", fmt.Errorf("path %q leads out of its directory", path)
+	}
+	return path, nil
+}
