@@ -19,8 +19,6 @@ var missing = []struct {
 	{"Amazon EFS volumes", hasVolume(task.VolumeEFS)},
 	{"FSx for Windows File Server volumes", hasVolume(task.VolumeFSxWindows)},
 	{"FireLens log routers", anyContainer(func(c *task.Container) bool { return c.Firelens != nil })},
-	{"secrets", anyContainer(func(c *task.Container) bool { return len(c.Secrets) > 0 })},
-	{"environment files", anyContainer(func(c *task.Container) bool { return len(c.EnvironmentFiles) > 0 })},
 	{"credential specs (gMSA)", anyContainer(func(c *task.Container) bool { return len(c.CredentialSpecs) > 0 })},
 }
 

@@ -24,11 +24,10 @@ func TestUnsupportedFeaturesAreNamed(t *testing.T) {
 		{map[string]any{"volumes": json.RawMessage(`[{"name":"v","type":"efs","efsVolumeConfiguration":{}}]`)}, "Amazon EFS volumes"},
 		{map[string]any{"volumes": json.RawMessage(`[{"name":"v","type":"fsxWindowsFileServer","fsxWindowsFileServerVolumeConfiguration":{}}]`)}, "FSx for Windows File Server volumes"},
 		{map[string]any{"containers": container(`"firelensConfiguration":{"type":"fluentd"}`)}, "FireLens log routers"},
-		{map[string]any{"containers": container(`"secrets":[{}]`)}, "secrets"},
-		{map[string]any{"containers": container(`"environmentFiles":[{}]`)}, "environment files"},
 		{map[string]any{"containers": container(`"credentialSpecs":["x"]`)}, "credential specs (gMSA)"},
 		{map[string]any{"associations": json.RawMessage(`[{"type":"gpu"}]`), "pidMode": "task", "ipcMode": "task"}, ""},
 		{map[string]any{"pidMode": "host", "ipcMode": "none", "networkMode": "host", "associations": json.RawMessage(`[{"type":"elastic-inference"}]`)}, ""},
+		{map[string]any{"containers": container(`"secrets":[{}],"environmentFiles":[{}]`)}, ""},
 		{map[string]any{"containers": container(`"restartPolicy":{"enabled":true},"portMappings":[{"containerPort":1}]`)}, ""},
 	}
 	for _, c := range cases {

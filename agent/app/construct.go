@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/container"
@@ -34,6 +35,7 @@ type agent struct {
 	instance *awsclient.Cache // instance credentials
 	roles    credentials.Store
 	ecs      *ecsapi.Client
+	aws      *awsapi.Calls // the services that tasks need
 	runner   *container.Runner
 	files    *metadatafile.Files
 	gpu      *registration.GPU // nil without GPU support
@@ -62,6 +64,7 @@ func (a *agent) construct(ctx context.Context) (err error) {
 		External: a.cfg.External, Region: a.cfg.AWSRegion, RotatingProfile: a.cfg.AlternateCredentialProfile,
 		Metadata: a.metadata, HTTP: a.http,
 	})
+	a.aws = a.newCalls()
 	a.ecs, err = ecsapi.New(ecsapi.Options{
 		ClientOptions:       a.clientOptions(),
 		BackendHost:         a.cfg.APIEndpoint,

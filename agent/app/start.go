@@ -33,7 +33,7 @@ func (a *agent) start(ctx context.Context) error {
 	if err := a.checkRuntime(ctx); err != nil {
 		return err
 	}
-	resources, err := registration.HostResources(registration.ReadHost(), a.cfg)
+	host, err := registration.HostResources(registration.ReadHost(), a.cfg)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (a *agent) start(ctx context.Context) error {
 	if err := images.Restore(); err != nil {
 		return terminal(err)
 	}
-	tasksEngine, err := a.newEngine(resources, images, reporter, identity)
+	tasksEngine, err := a.newEngine(host, images, reporter, identity)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (a *agent) start(ctx context.Context) error {
 	place := a.findPlace(partsCtx, parts)
 	parts.Go(func() error {
 		a.prepull(partsCtx, parts, images)
-		registered, err := a.register(partsCtx, identity, resources)
+		registered, err := a.register(partsCtx, identity, host)
 		if err != nil {
 			return err
 		}
@@ -159,13 +159,16 @@ func savedIdentity(state *store.State) registration.Saved {
 	return saved
 }
 
-// newEngine gives the engine its hands: images, Docker, volumes, the checkpoint and the reports.
-func (a *agent) newEngine(resources registration.Resources, images *image.Puller, reporter *report.Reporter,
+// newEngine gives the engine its hands: images, Docker, task resources, the checkpoint and the reports.
+func (a *agent) newEngine(host registration.Resources, images *image.Puller, reporter *report.Reporter,
 	identity registration.Identity) (*engine.Engine, error) {
 	a.files = a.newMetadataFiles(identity)
+	resources := a.newResources()
 	var err error
-	a.runner, err = container.New(a.cfg, a.docker, images, &a.roles,
-		container.Host{CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint, MetadataFiles: a.files})
+	a.runner, err = container.New(a.cfg, a.docker, images, &a.roles, container.Host{
+		CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint, MetadataFiles: a.files,
+		Secret: resources.secrets.Secret, EnvironmentFiles: resources.envfiles.Variables,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -182,9 +185,9 @@ func (a *agent) newEngine(resources registration.Resources, images *image.Puller
 			CleanupWait:     a.cfg.TaskCleanupWaitDuration,
 		},
 		CleanupJitter: a.cfg.TaskCleanupWaitDurationJitter,
-		Host: engine.HostResources{CPU: int64(resources.CPU), Memory: int64(resources.MemoryMiB), GPUs: a.gpuIDs(),
-			ReservedTCP: resources.PortsTCP, ReservedUDP: resources.PortsUDP},
-		Resources:     a.newResources(),
+		Host: engine.HostResources{CPU: int64(host.CPU), Memory: int64(host.MemoryMiB), GPUs: a.gpuIDs(),
+			ReservedTCP: host.PortsTCP, ReservedUDP: host.PortsUDP},
+		Resources:     resources.kinds,
 		ContainerName: mapping.ContainerName,
 		Credentials:   &a.roles,
 		GPU:           a.gpuSupport(),
@@ -195,7 +198,7 @@ func (a *agent) newEngine(resources registration.Resources, images *image.Puller
 }
 
 // register brings the instance into its cluster and keeps who it is now.
-func (a *agent) register(ctx context.Context, identity registration.Identity, resources registration.Resources) (registration.Result, error) {
+func (a *agent) register(ctx context.Context, identity registration.Identity, host registration.Resources) (registration.Result, error) {
 	if a.cfg.WarmPoolsSupport {
 		if err := registration.WaitInService(ctx, a.metadata); err != nil {
 			return registration.Result{}, err
@@ -207,7 +210,7 @@ func (a *agent) register(ctx context.Context, identity registration.Identity, re
 	}
 	a.pauseImage = a.loadPauseImage(ctx)
 	registrar := &registration.Registrar{ECS: a.ecs, Metadata: a.metadata, Credentials: a.instance, EC2: ec2}
-	result, err := registrar.Register(ctx, registration.Request{Facts: a.facts(ctx), Resources: resources, Cluster: identity.Cluster, ContainerInstanceARN: identity.ContainerInstanceARN})
+	result, err := registrar.Register(ctx, registration.Request{Facts: a.facts(ctx), Resources: host, Cluster: identity.Cluster, ContainerInstanceARN: identity.ContainerInstanceARN})
 	if err != nil {
 		return registration.Result{}, err
 	}

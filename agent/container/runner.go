@@ -69,6 +69,10 @@ type Host struct {
 	LogsEndpoint func(region string, dualStack bool) (string, error)
 	// MetadataFiles of containers; nil: there are none.
 	MetadataFiles *metadatafile.Files
+	// Secret gives the value of a secret that was fetched for the task.
+	Secret func(*task.Task, task.Secret) (string, error)
+	// EnvironmentFiles gives the variables of the container's environment files.
+	EnvironmentFiles func(*task.Task, *task.Container) ([]map[string]string, error)
 }
 
 // New gives a Runner. The error names a setting that makes no sense.
@@ -85,6 +89,7 @@ func New(cfg *config.Config, d Docker, images ImageFacts, roles *credentials.Sto
 			Accelerators: mapping.Accelerators{DeviceRequests: cfg.GPUSupportEnabled && cfg.External, Neuron: cfg.InferentiaSupportEnabled},
 			Credentials:  roles, Ports: mapping.NewPortPool(task.PortRange{First: first, Last: last}, unused),
 			ImageSetsRegion: images.SetsRegion, ServerAtLeast: d.ServerAtLeast, LogsEndpoint: host.LogsEndpoint,
+			Secret: host.Secret, EnvironmentFiles: host.EnvironmentFiles,
 		},
 		files:       metadataFiles{files: host.MetadataFiles, on: cfg.ContainerMetadataEnabled},
 		createLimit: cfg.ContainerCreateTimeout, startLimit: cfg.ContainerStartTimeout, stopGrace: cfg.DockerStopTimeout,

@@ -43,6 +43,10 @@ type Facts struct {
 	ServerAtLeast func(major, minor, patch int) (bool, error)
 	// LogsEndpoint is the URL of CloudWatch Logs in a region.
 	LogsEndpoint func(region string, dualStack bool) (string, error)
+	// Secret gives the value of a secret that was fetched for the task.
+	Secret func(*task.Task, task.Secret) (string, error)
+	// EnvironmentFiles gives the variables of the container's environment files: one set per file, in order.
+	EnvironmentFiles func(*task.Task, *task.Container) ([]map[string]string, error)
 }
 
 // Request is what a container is created with.
@@ -106,6 +110,8 @@ var steps = []step{
 	{"task role credentials", "", taskRoleVariable},
 	{"visible GPUs", "", gpuVariable},
 	{"agent endpoints", "", endpointVariables},
+	{"secrets", task.ErrDockerClientConfig, secretValues}, // in log options too
+	{"environment files", task.ErrResourceInitialization, fileVariables},
 	{"region", "", regionVariables},
 	// Config: same order as for the host config.
 	{"image, program and environment", "", program},

@@ -36,6 +36,10 @@ type goldenFacts struct {
 	DeviceRequests, Neuron                  bool
 	Credentials                             []string // ids that are held
 	BusyPorts                               []uint16
+	// Secrets that were fetched, by what they were asked for.
+	Secrets map[string]string
+	// Files are the variables of the container's environment files; without any they cannot be read.
+	Files []map[string]string
 }
 
 func (g goldenFacts) facts() *Facts {
@@ -53,6 +57,18 @@ func (g goldenFacts) facts() *Facts {
 		ImageSetsRegion: func(*task.Container) bool { return g.ImageSetsRegion },
 		ServerAtLeast:   func(int, int, int) (bool, error) { return !g.OldServer, nil },
 		LogsEndpoint:    fakeLogsEndpoint,
+		Secret: func(_ *task.Task, s task.Secret) (string, error) {
+			if value, fetched := g.Secrets[s.ValueFrom]; fetched {
+				return value, nil
+			}
+			return "", errors.New("no value was fetched for secret " + s.Name)
+		},
+		EnvironmentFiles: func(*task.Task, *task.Container) ([]map[string]string, error) {
+			if g.Files == nil {
+				return nil, errors.New("the files are gone")
+			}
+			return g.Files, nil
+		},
 	}
 }
 

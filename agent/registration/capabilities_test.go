@@ -168,7 +168,9 @@ func TestAdvertisedCapabilities(t *testing.T) {
 	// 1.24 implies the older versions.
 	f.DockerAPIVersions = append([]string{"1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23"}, f.DockerAPIVersions...)
 	want := []string{
-		prefix + "container-ordering", prefix + "full-sync", prefix + "network.container-port-range", prefix + "container-restart-policy",
+		prefix + "secrets.ssm.environment-variables", prefix + "secrets.ssm.bootstrap.log-driver",
+		prefix + "secrets.asm.environment-variables", prefix + "secrets.asm.bootstrap.log-driver",
+		prefix + "container-ordering", prefix + "full-sync", prefix + "env-files.s3", prefix + "network.container-port-range", prefix + "container-restart-policy",
 		legacyPrefix + "privileged-container",
 		legacyPrefix + "docker-remote-api.1.17", legacyPrefix + "docker-remote-api.1.18", legacyPrefix + "docker-remote-api.1.19",
 		legacyPrefix + "docker-remote-api.1.20", legacyPrefix + "docker-remote-api.1.21", legacyPrefix + "docker-remote-api.1.22",
