@@ -275,6 +275,14 @@ func (e *Engine) SetCredentials(arn string, role credentials.RoleType, id string
 	return true
 }
 
+// KeepRestartStats saves what carries a container's statistics over its restarts (RestartAggregationDataForStats). The
+// engine does not look into it.
+func (e *Engine) KeepRestartStats(arn, containerName string, data []byte) {
+	if o, known := e.owner(arn); known {
+		o.box.put(RestartStatsSet{Container: containerName, Data: data})
+	}
+}
+
 // Acknowledge notes what ECS has accepted of a task's states.
 func (e *Engine) Acknowledge(arn string, sent task.Status, containers map[string]task.ContainerStatus) {
 	if o, known := e.owner(arn); known {

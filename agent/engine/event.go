@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -74,6 +75,18 @@ func (e CredentialsSet) apply(w *work) {
 			w.t.ExecutionCredentialsID = e.Execution
 			w.saveTask = true
 		}
+	}
+}
+
+// RestartStatsSet is what carries a container's statistics over its restarts, to be saved with it.
+type RestartStatsSet struct {
+	Container string
+	Data      json.RawMessage
+}
+
+func (e RestartStatsSet) apply(w *work) {
+	if i := w.t.Index(e.Container); i >= 0 {
+		w.edit(i).RestartStats = &e.Data
 	}
 }
 

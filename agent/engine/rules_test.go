@@ -152,6 +152,18 @@ func TestRestartPolicy(t *testing.T) {
 	}
 }
 
+func TestWhatStatisticsNeedAfterARestartIsSavedWithTheContainer(t *testing.T) {
+	tk := oneContainer(task.Container{Known: task.ContainerRunning, Desired: task.ContainerRunning})
+	out := Apply(tk, RestartStatsSet{Container: "c", Data: []byte(`{"LastRestartDetectedAt":"2026-01-02T12:00:00Z"}`)}, noon, Rules{})
+	saved := out.Task.Containers[0].RestartStats
+	if saved == nil || string(*saved) != `{"LastRestartDetectedAt":"2026-01-02T12:00:00Z"}` || !out.SaveContainers[0] || tk.Containers[0].RestartStats != nil {
+		t.Errorf("%v %v", saved, out.SaveContainers)
+	}
+	if out := Apply(tk, RestartStatsSet{Container: "other", Data: []byte(`{}`)}, noon, Rules{}); out.Task.Containers[0].RestartStats != nil {
+		t.Error("kept for another container")
+	}
+}
+
 func TestTaskStatusOfAContainer(t *testing.T) {
 	type row struct {
 		Steady, Container task.ContainerStatus
