@@ -21,7 +21,9 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/report"
+	"github.com/aws/amazon-ecs-agent/agent/stats"
 	"github.com/aws/amazon-ecs-agent/agent/store"
+	"github.com/aws/amazon-ecs-agent/agent/tcs"
 	"github.com/aws/amazon-ecs-agent/agent/version"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
@@ -33,6 +35,7 @@ const manifestSaveLimit = 10 * time.Second
 type conversations struct {
 	agent      *agent
 	tasks      *engine.Engine
+	stats      *stats.Collector
 	reporter   *report.Reporter
 	cleaner    *image.Cleaner
 	registered registration.Result
@@ -58,14 +61,27 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 		endpoints.show(ctx, c.instance(ctx))
 		return nil
 	})
-	parts.Go(func() error {
-		select {
-		case <-c.tasks.Ready():
-			return c.session().Run(ctx)
-		case <-ctx.Done():
-			return nil
-		}
-	})
+	control, telemetry := c.sessions()
+	for _, session := range []interface{ Run(context.Context) error }{telemetry, control} {
+		parts.Go(func() error {
+			select {
+			case <-c.tasks.Ready():
+				return session.Run(ctx)
+			case <-ctx.Done():
+				return nil
+			}
+		})
+	}
+}
+
+// sessions are the conversations with the two services behind websockets. The control session tells the other when to
+// examine the instance, and when it is not registered any more.
+func (c *conversations) sessions() (*acs.Session, *tcs.Session) {
+	var control *acs.Session
+	doctor := tcs.NewDoctor(tcs.DockerCheck(c.agent.docker.Ping))
+	telemetry := c.telemetry(doctor, func() bool { return control.Connected() })
+	control = c.control(doctor.Examine, telemetry.Deregistered)
+	return control, telemetry
 }
 
 // instance is what task metadata tells about the instance, once its place in EC2 is known or cannot be.
@@ -125,8 +141,8 @@ func versionLine() string {
 	return fmt.Sprintf("Amazon ECS Agent - v%s (%s%s)", version.Version, dirty, version.GitShortHash)
 }
 
-// session is the conversation on which ECS sends work.
-func (c *conversations) session() *acs.Session {
+// control is the conversation on which ECS sends work.
+func (c *conversations) control(checkHealth func(context.Context), deregistered func()) *acs.Session {
 	a := c.agent
 	return acs.New(acs.Config{
 		Cluster:              c.registered.Cluster,
@@ -135,23 +151,33 @@ func (c *conversations) session() *acs.Session {
 		AgentHash:            version.GitShortHash,
 		DockerVersion:        func(context.Context) string { return a.docker.Server().Version },
 		Endpoints:            a.ecs,
-		Dialer: &wsconn.Dialer{
-			Sign: func(ctx context.Context, url string) (http.Header, error) {
-				keys, err := a.instance.Retrieve(ctx)
-				if err != nil {
-					return nil, err
-				}
-				return awsclient.SignWebsocket(ctx, keys, a.cfg.AWSRegion, url, nil, time.Now())
-			},
-			Proxy:      awsclient.WebsocketProxy(os.Getenv, a.cfg.DockerEndpoint),
-			TLS:        awsclient.TLSConfig(a.flags.InsecureSkipVerify),
-			ErrorTypes: acs.ErrorTypes,
-		},
-		Engine:      c.tasks,
-		Credentials: &a.roles,
-		Manifest:    newManifestNumber(a.store, c.manifest),
-		Updates:     c.updates(),
+		Dialer:               a.websocket(acs.ErrorTypes),
+		Engine:               c.tasks,
+		Credentials:          &a.roles,
+		Manifest:             newManifestNumber(a.store, c.manifest),
+		CheckHealth:          checkHealth,
+		Deregistered:         deregistered,
+		Updates:              c.updates(),
 	})
+}
+
+// websocket connects to a service that may refuse with one of the errors.
+func (a *agent) websocket(errorTypes []string) *wsconn.Dialer {
+	return &wsconn.Dialer{
+		Sign:       func(ctx context.Context, url string) (http.Header, error) { return a.sign(ctx, url, nil) },
+		Proxy:      awsclient.WebsocketProxy(os.Getenv, a.cfg.DockerEndpoint),
+		TLS:        awsclient.TLSConfig(a.flags.InsecureSkipVerify),
+		ErrorTypes: errorTypes,
+	}
+}
+
+// sign gives the headers that sign a message on a websocket, or with an empty one the connect.
+func (a *agent) sign(ctx context.Context, url string, payload []byte) (http.Header, error) {
+	keys, err := a.instance.Retrieve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return awsclient.SignWebsocket(ctx, keys, a.cfg.AWSRegion, url, payload, time.Now())
 }
 
 // updates is how the agent takes new versions of itself: staged for ecs-init, which starts them when the agent ends.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
+	"github.com/aws/amazon-ecs-agent/agent/stats"
 )
 
 // taskEndpoints is the server for containers. Tasks of a former run are served from the start with what was saved about
@@ -23,6 +24,7 @@ import (
 type taskEndpoints struct {
 	agent   *agent
 	tasks   *engine.Engine
+	stats   *stats.Collector
 	limiter *httpd.Limiter
 	parts   *errgroup.Group
 	current atomic.Pointer[http.Handler]
@@ -33,8 +35,9 @@ func (e *taskEndpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveTasks starts the server for containers.
-func (a *agent) serveTasks(ctx context.Context, parts *errgroup.Group, tasks *engine.Engine, identity registration.Identity) *taskEndpoints {
-	e := &taskEndpoints{agent: a, tasks: tasks, parts: parts,
+func (a *agent) serveTasks(ctx context.Context, parts *errgroup.Group, tasks *engine.Engine, collector *stats.Collector,
+	identity registration.Identity) *taskEndpoints {
+	e := &taskEndpoints{agent: a, tasks: tasks, stats: collector, parts: parts,
 		limiter: httpd.NewLimiter(a.cfg.TaskMetadataSteadyStateRate, a.cfg.TaskMetadataBurstRate)}
 	e.show(ctx, metadata.Instance{ARN: identity.ContainerInstanceARN, Cluster: a.cfg.Cluster, AvailabilityZone: identity.AvailabilityZone})
 	parts.Go(func() error {
@@ -52,7 +55,7 @@ func (e *taskEndpoints) show(ctx context.Context, in metadata.Instance) {
 	e.parts.Go(func() error { log.Run(ctx); return nil })
 	routes := &httpd.Router{}
 	credentials.Register(routes, &e.agent.roles, log)
-	metadata.Register(routes, in, e.tasks, e.agent.ecs)
+	metadata.Register(routes, in, e.tasks, e.stats, e.agent.ecs)
 	agentapi.Register(routes, in.Cluster, e.tasks, &e.agent.roles, e.agent.ecs)
 	handler := httpd.TaskServer{Routes: routes, Limiter: e.limiter, Audit: log}.Handler()
 	e.current.Store(&handler)

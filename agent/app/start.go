@@ -61,6 +61,7 @@ func (a *agent) start(ctx context.Context) error {
 		return err
 	}
 	tasksEngine.Restore(state.Tasks)
+	collector := a.newCollector(tasksEngine)
 
 	// What runs ends with ctx or with the first part that fails, and is waited for.
 	parts, partsCtx := errgroup.WithContext(ctx)
@@ -70,7 +71,8 @@ func (a *agent) start(ctx context.Context) error {
 		reportLost(partsCtx, tasksEngine, state.Lost)
 		return nil
 	})
-	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, identity)
+	parts.Go(func() error { return measure(partsCtx, collector, tasksEngine) })
+	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, collector, identity)
 	place := a.findPlace(partsCtx, parts)
 	parts.Go(func() error {
 		a.prepull(partsCtx, parts, images)
@@ -83,7 +85,7 @@ func (a *agent) start(ctx context.Context) error {
 			a.completeMetadataFiles(partsCtx, tasksEngine)
 			return nil
 		})
-		(&conversations{agent: a, tasks: tasksEngine, reporter: reporter, cleaner: cleaner, registered: registered,
+		(&conversations{agent: a, tasks: tasksEngine, stats: collector, reporter: reporter, cleaner: cleaner, registered: registered,
 			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
 	})

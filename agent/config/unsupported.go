@@ -32,8 +32,6 @@ var notSupportedYet = []pending{
 	{"NodeUnstageTimeout", whenGiven},
 	{"ECS_VOLUME_PLUGIN_CAPABILITIES", whenGiven},
 	// Metrics and metadata.
-	{"ECS_POLL_METRICS", whenTrue},
-	{"ECS_POLLING_METRICS_WAIT_DURATION", whenGiven},
 	{"ECS_ENABLE_PROMETHEUS_METRICS", whenTrue},
 	{"ECS_ENABLE_FIRELENS_ASYNC", whenGiven},
 	{"IMDSIAMRolesEnabled", whenTrue},

@@ -46,9 +46,13 @@ func (l *loader) clamp(cfg *Config) {
 		setField(cfg, s.fieldName(), s.defaultValue(cfg))
 	}
 
-	if d := cfg.PollingMetricsWaitDuration; cfg.PollMetrics && (d < minPollingWait || d > maxPollingWait) {
-		cfg.PollingMetricsWaitDuration = min(max(d, minPollingWait), maxPollingWait)
-		l.warnf("Invalid value %v for ECS_POLLING_METRICS_WAIT_DURATION, using the limit %v", d, cfg.PollingMetricsWaitDuration)
+	switch d := cfg.PollingMetricsWaitDuration; {
+	case cfg.PollMetrics && d < minPollingWait:
+		l.warnf("ECS_POLLING_METRICS_WAIT_DURATION parsed value (%s) is less than the minimum of %s. Setting polling interval to minimum.", d, minPollingWait)
+		cfg.PollingMetricsWaitDuration = minPollingWait
+	case cfg.PollMetrics && d > maxPollingWait:
+		l.warnf("ECS_POLLING_METRICS_WAIT_DURATION parsed value (%s) is greater than the maximum of %s. Setting polling interval to maximum.", d, maxPollingWait)
+		cfg.PollingMetricsWaitDuration = maxPollingWait
 	}
 	if n := cfg.TaskPidsLimit; n > maxPidsLimit {
 		l.warnf("Invalid value %d for ECS_TASK_PIDS_LIMIT, using none. Allowed: 1–%d", n, maxPidsLimit)

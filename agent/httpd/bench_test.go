@@ -68,7 +68,7 @@ func BenchmarkEndpoints(b *testing.B) {
 	go log.Run(b.Context())
 	routes := &httpd.Router{}
 	credentialsapi.Register(routes, store, log)
-	metadata.Register(routes, metadata.Instance{Cluster: "default", AvailabilityZone: "us-west-2a", VPCID: "vpc-1"}, in, nil)
+	metadata.Register(routes, metadata.Instance{Cluster: "default", AvailabilityZone: "us-west-2a", VPCID: "vpc-1"}, in, nil, nil)
 	tasks := httpd.TaskServer{Routes: routes, Limiter: httpd.NewLimiter(1<<30, 1<<30), Audit: log}.Handler()
 
 	for _, target := range []struct {

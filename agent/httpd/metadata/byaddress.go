@@ -70,17 +70,3 @@ func (h *handler) containerV2(w http.ResponseWriter, r *http.Request, vars httpd
 	}
 	h.bodies.serve(w, t, key{c.RuntimeID, "v2"}, containerRequest, func() any { return newContainerV2(c, eniOf(t), false) })
 }
-
-func (h *handler) taskStatsV2(w http.ResponseWriter, r *http.Request, _ httpd.Vars) {
-	t, known := h.byAddress(w, r, taskStatsRequest)
-	if !known {
-		return
-	}
-	h.writeTaskStats(w, t, v3)
-}
-
-func (h *handler) containerStatsV2(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {
-	if _, known := h.byAddress(w, r, containerStats); known {
-		writeNoStats(w, v3, vars[0])
-	}
-}

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -60,7 +61,7 @@ func TestTaskWithoutContainersInDocker(t *testing.T) {
 func TestUnreadableAddress(t *testing.T) {
 	w := &world{}
 	routes := &httpd.Router{}
-	Register(routes, here, w, w)
+	Register(routes, here, w, w, w)
 	r := httptest.NewRequest("GET", "/v2/metadata", nil)
 	r.RemoteAddr = "nonsense"
 	rec := httptest.NewRecorder()
@@ -71,15 +72,43 @@ func TestUnreadableAddress(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	w := &world{tasks: []*task.Task{withPause()}}
-	for path, want := range map[string]string{
-		"/v4/" + endpoint + "/task/stats": `{"` + pauseID + `":{},"` + curlID + `":{}}`,
-		"/v3/" + endpoint + "/task/stats": `{"` + pauseID + `":null,"` + curlID + `":null}`,
-		"/v2/stats":                       `{"` + pauseID + `":null,"` + curlID + `":null}`,
+	for name, c := range map[string]struct {
+		stats map[string]string
+		want  map[string]string // status and body by path
+	}{
+		"not measured": {nil, map[string]string{
+			"/v4/" + endpoint + "/stats":      `500 "Unable to get container stats for: ` + curlID + `"`,
+			"/v3/" + endpoint + "/stats":      `400 "Unable to get container stats for: ` + curlID + `"`,
+			"/v2/stats/" + curlID:             `400 "Unable to get container stats for: ` + curlID + `"`,
+			"/v4/" + endpoint + "/task/stats": `200 {"` + pauseID + `":{},"` + curlID + `":{}}`,
+			"/v3/" + endpoint + "/task/stats": `200 {"` + pauseID + `":null,"` + curlID + `":null}`,
+			"/v2/stats":                       `200 {"` + pauseID + `":null,"` + curlID + `":null}`,
+		}},
+		"no sample yet": {map[string]string{curlID: ""}, map[string]string{
+			"/v4/" + endpoint + "/stats": `200 {}`,
+			"/v3/" + endpoint + "/stats": `200 null`,
+			"/v2/stats/" + curlID:        `200 null`,
+			"/v2/stats/" + pauseID:       `400 "Unable to get container stats for: ` + pauseID + `"`,
+			"/v2/stats/other":            `400 "Unable to get container stats for: other"`,
+		}},
+		"measured": {map[string]string{curlID: `{"read":1}`}, map[string]string{
+			"/v4/" + endpoint + "/stats":      `200 {"rates":{"read":1}}`,
+			"/v3/" + endpoint + "/stats":      `200 {"read":1}`,
+			"/v2/stats/" + curlID:             `200 {"read":1}`,
+			"/v4/" + endpoint + "/task/stats": `200 {"` + pauseID + `":{},"` + curlID + `":{"rates":{"read":1}}}`,
+			"/v3/" + endpoint + "/task/stats": `200 {"` + pauseID + `":null,"` + curlID + `":{"read":1}}`,
+			"/v2/stats/":                      `200 {"` + pauseID + `":null,"` + curlID + `":{"read":1}}`,
+		}},
 	} {
-		if got := w.get(path); got.Code != 200 || got.Body.String() != want {
-			t.Errorf("%s: %d %s", path, got.Code, got.Body)
-		}
+		t.Run(name, func(t *testing.T) {
+			w := &world{tasks: []*task.Task{withPause()}, stats: c.stats}
+			for path, want := range c.want {
+				got := w.get(path)
+				if text := fmt.Sprint(got.Code, " ", got.Body); text != want || got.Header().Get("Content-Type") != "application/json" {
+					t.Errorf("%s: %s, want %s", path, text, want)
+				}
+			}
+		})
 	}
 }
 

@@ -45,8 +45,8 @@ type Instance struct {
 }
 
 // Register adds the routes of all versions.
-func Register(routes *httpd.Router, in Instance, tasks Tasks, tags TagLister) {
-	h := &handler{instance: in, tasks: tasks, tags: tags, bodies: newBodies()}
+func Register(routes *httpd.Router, in Instance, tasks Tasks, stats Stats, tags TagLister) {
+	h := &handler{instance: in, tasks: tasks, stats: stats, tags: tags, bodies: newBodies()}
 
 	routes.Handle("/v2/metadata", h.taskV2)
 	routes.Handle("/v2/metadata/", h.taskV2)
@@ -76,6 +76,7 @@ func Register(routes *httpd.Router, in Instance, tasks Tasks, tags TagLister) {
 type handler struct {
 	instance Instance
 	tasks    Tasks
+	stats    Stats
 	tags     TagLister
 	bodies   *bodies
 }
@@ -87,11 +88,12 @@ type version struct {
 	unknown int    // status for an id that is not known
 	failed  int    // status when there is no answer
 	noStats string // the body for a container without statistics
+	rates   bool   // network rates are shown
 }
 
 var (
-	v3 = version{"/v3/{id}", "V3", http.StatusBadRequest, http.StatusBadRequest, "null"}
-	v4 = version{"/v4/{id}", "V4", http.StatusNotFound, http.StatusInternalServerError, "{}"}
+	v3 = version{"/v3/{id}", "V3", http.StatusBadRequest, http.StatusBadRequest, "null", false}
+	v4 = version{"/v4/{id}", "V4", http.StatusNotFound, http.StatusInternalServerError, "{}", true}
 )
 
 // Texts about ids that are not known. They say "v3" in version 4 too, and some say "Arn".

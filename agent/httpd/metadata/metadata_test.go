@@ -41,6 +41,7 @@ type world struct {
 	tags  map[string][]ecsapi.Tag
 	errs  map[string]error
 	asked []string
+	stats map[string]string // bodies by Docker id; what is not here is not measured
 }
 
 func (w *world) Tasks() []*task.Task {
@@ -67,6 +68,18 @@ func (w *world) ListTagsForResource(_ context.Context, arn, container string) ([
 	return w.tags[arn], w.errs[arn]
 }
 
+// ContainerStats gives the body, with a mark when rates are wanted; an empty one is a container without a sample yet.
+func (w *world) ContainerStats(_ *task.Task, c *task.Container, rates bool) (body []byte, tracked bool) {
+	text, tracked := w.stats[c.RuntimeID]
+	switch {
+	case text == "":
+		return nil, tracked
+	case rates:
+		text = `{"rates":` + text + `}`
+	}
+	return []byte(text), true
+}
+
 func (w *world) set(t *task.Task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,7 +90,7 @@ func (w *world) get(path string) *httptest.ResponseRecorder { return w.fetch("GE
 
 func (w *world) fetch(method, path string) *httptest.ResponseRecorder {
 	routes := &httpd.Router{}
-	Register(routes, here, w, w)
+	Register(routes, here, w, w, w)
 	return serve(routes, method, path)
 }
 
@@ -261,7 +274,7 @@ func TestMembersThatComeAndGo(t *testing.T) {
 	bare.CPU, bare.Memory, bare.PullStartedAt, bare.PullStoppedAt, bare.LaunchType = 0, 0, time.Time{}, time.Time{}, ""
 	routes := &httpd.Router{}
 	w = &world{tasks: []*task.Task{bare}}
-	Register(routes, Instance{Cluster: "default"}, w, w)
+	Register(routes, Instance{Cluster: "default"}, w, w, w)
 	body = serve(routes, "GET", "/v4/"+endpoint+"/task").Body.String()
 	if !strings.HasSuffix(body, `"FaultInjectionEnabled":false}`) || !strings.Contains(body, `"KnownStatus":"RUNNING","Containers":[`) {
 		t.Error(body)
@@ -346,7 +359,7 @@ func TestServiceConnectInBridgeModeHasPauseContainersFirst(t *testing.T) {
 func TestAnswersFollowTheTask(t *testing.T) {
 	w := &world{tasks: []*task.Task{bridge()}}
 	routes := &httpd.Router{}
-	Register(routes, here, w, w)
+	Register(routes, here, w, w, w)
 	for _, path := range []string{"/v4/" + endpoint, "/v4/" + endpoint + "/task", "/v3/" + endpoint + "/task"} {
 		for _, id := range []string{"sha256:one", "sha256:one", "sha256:two"} {
 			tk := bridge()
@@ -463,7 +476,7 @@ func TestSlowTagsStillReachTheContainer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{tasks: []*task.Task{own()}}
 		routes := &httpd.Router{}
-		Register(routes, here, w, hanging{w})
+		Register(routes, here, w, w, hanging{w})
 		start := time.Now()
 		got := serve(routes, "GET", "/v4/"+endpoint+"/taskWithTags")
 		if took := time.Since(start); took >= 5*time.Second || got.Code != 200 || strings.Count(got.Body.String(), "ErrorField") != 2 {
