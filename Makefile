@@ -17,7 +17,7 @@ LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).GitShortHash=$(REVI
 GOBUILD  := go build -trimpath -buildvcs=false
 
 # Packages with tests that need a real Docker engine.
-INTEG_PACKAGES = $(shell grep -rl --include='*_test.go' '^//go:build integration' agent misc | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+INTEG_PACKAGES = $(shell grep -rl --include='*_test.go' '^//go:build integration' agent ecs-init misc | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
 # What go test is told besides the packages, for example: make test-unit TESTFLAGS='-run Persist -v'
 TESTFLAGS ?=
 
@@ -65,12 +65,15 @@ up: static local-ecs ## keep local-ecs and the agent running until Ctrl-C
 
 ## test
 
-.PHONY: test test-unit simulate run-integ-tests test-e2e test-in-docker bench lint
-test: test-unit run-integ-tests test-e2e ## everything: unit, integration and end-to-end tests
+.PHONY: test test-unit test-clients simulate run-integ-tests test-e2e test-in-docker bench lint
+test: test-unit test-clients run-integ-tests test-e2e ## everything: unit, client, integration and end-to-end tests
 
 test-unit: go-race ## unit tests with the race detector
 	CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
 	go test -count 1 -run '^TestSimulation$$' ./agent/engine
+
+test-clients: go ## what published clients of AWS make of local-ecs and the agent (a module of its own)
+	go -C misc/clients test -count 1 -timeout 10m $(TESTFLAGS) ./...
 
 simulate: go ## random tasks, faults and crashes in virtual time: N schedules, default 100000
 	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000)

@@ -17,9 +17,13 @@ formatted() {
 	[ -z "$files" ] || { printf 'not formatted:\n%s\n' "$files"; return 1; }
 }
 
+in_clients() { (cd misc/clients && "$@"); }
+
 check gofmt formatted
 check 'go vet' go vet -tags integration,e2e ./...
 check staticcheck go tool staticcheck -tags integration,e2e ./...
+check 'misc/clients: go vet' go -C misc/clients vet ./...
+check 'misc/clients: staticcheck' in_clients "$(go tool -n staticcheck)" ./...
 check 'build for Windows' env GOOS=windows go build -o /dev/null ./agent
 check 'build for arm64' env GOARCH=arm64 go build -o /dev/null ./agent
 if command -v shellcheck >/dev/null; then

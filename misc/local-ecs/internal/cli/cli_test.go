@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
-	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/server"
 )

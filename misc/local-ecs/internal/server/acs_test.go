@@ -9,8 +9,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acsmsg"
-	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 )

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/agenttest"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 )
 

@@ -15,8 +15,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
-	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 )

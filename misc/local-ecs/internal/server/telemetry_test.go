@@ -9,7 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/agenttest"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 )
 

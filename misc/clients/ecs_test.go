@@ -1,4 +1,4 @@
-package server
+package clients
 
 import (
 	"context"
@@ -11,12 +11,12 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/agenttest"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 )
 
 // The AWS SDK works unchanged, waiters included.
 func TestSDK(t *testing.T) {
-	p := start(t)
+	p := startControl(t)
 	a := agenttest.New(t, p.Endpoint)
 	a.Identity = `{"instanceId":"i-1"}`
 	a.Register()
