@@ -197,7 +197,11 @@ func TestENIRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "ENI", string(in.task.ENI), `[{"ec2Id":"eni-1","LinkName":"","MacAddress":"02:22:33:44:55:66","IPV4Addresses":[{"Primary":true,"Address":"10.0.1.42"}],`+
+	record, err := json.Marshal(in.task.ENIs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ENI", string(record), `[{"ec2Id":"eni-1","LinkName":"","MacAddress":"02:22:33:44:55:66","IPV4Addresses":[{"Primary":true,"Address":"10.0.1.42"}],`+
 		`"IPV6Addresses":null,"SubnetGatewayIPV4Address":"10.0.1.1/24","DomainNameServers":["10.0.0.2"],"DomainNameSearchList":["internal"],"PrivateDNSName":"ip.internal",`+
 		`"InterfaceAssociationProtocol":"default"},{"ec2Id":"eni-2","LinkName":"","MacAddress":"m","IPV4Addresses":null,"IPV6Addresses":[{"Primary":false,"Address":"2600::10"}],`+
 		`"SubnetGatewayIPV6Address":"fe80::1/64","InterfaceAssociationProtocol":"vlan","InterfaceVlanProperties":{"VlanID":"12","TrunkInterfaceMacAddress":"t"}}]`)
@@ -207,24 +211,20 @@ func TestProxyConfiguration(t *testing.T) {
 	var golden struct {
 		Cases []struct {
 			ProxyConfiguration *wireProxy
-			Expect             *appMeshRecord
+			Expect             *task.AppMesh
 			Error              string
 		}
 	}
 	readJSON(t, "proxy_configuration", &golden)
 	for _, c := range golden.Cases {
-		text, err := appMesh(c.ProxyConfiguration)
+		got, err := appMesh(c.ProxyConfiguration)
 		if c.Error != "" {
 			if err == nil || err.Error() != c.Error {
 				t.Errorf("%v, want %s", err, c.Error)
 			}
 			continue
 		}
-		var got appMeshRecord
-		if err := json.Unmarshal(text, &got); err != nil {
-			t.Fatal(err)
-		}
-		same(t, "proxy", &got, c.Expect)
+		same(t, "proxy", got, c.Expect)
 	}
 }
 

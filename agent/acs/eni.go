@@ -1,16 +1,11 @@
 package acs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-)
 
-// Interface association protocols of an ENI.
-const (
-	protocolDefault = "default"
-	protocolVLAN    = "vlan"
+	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 // check reports the first thing that makes the interface unusable.
@@ -41,8 +36,8 @@ func (e *wireENI) check() error {
 		return errors.New(prefix + "empty eni id in the message")
 	}
 	switch e.protocol() {
-	case protocolDefault:
-	case protocolVLAN:
+	case task.ENIDefault:
+	case task.ENIVLAN:
 		if e.VLAN == nil || e.VLAN.ID == "" || e.VLAN.TrunkMAC == "" {
 			return errors.New("vlan interface properties missing")
 		}
@@ -54,7 +49,7 @@ func (e *wireENI) check() error {
 
 func (e *wireENI) protocol() string {
 	if e.Protocol == nil {
-		return protocolDefault
+		return task.ENIDefault
 	}
 	return *e.Protocol
 }
@@ -65,56 +60,27 @@ func isCIDR(s string) bool {
 	return found && address != "" && length != "" && !strings.Contains(length, "/")
 }
 
-// eniRecord is an interface of a task as agent.db keeps it (member ENI of the task).
-type eniRecord struct {
-	EC2ID         string       `json:"ec2Id"`
-	LinkName      string       `json:"LinkName"`
-	MAC           string       `json:"MacAddress"`
-	IPv4          []eniAddress `json:"IPV4Addresses"`
-	IPv6          []eniAddress `json:"IPV6Addresses"`
-	GatewayIPv4   string       `json:"SubnetGatewayIPV4Address,omitempty"`
-	GatewayIPv6   string       `json:"SubnetGatewayIPV6Address,omitempty"`
-	NameServers   []string     `json:"DomainNameServers,omitempty"`
-	SearchDomains []string     `json:"DomainNameSearchList,omitempty"`
-	DNSName       string       `json:"PrivateDNSName,omitempty"`
-	Protocol      string       `json:"InterfaceAssociationProtocol"`
-	VLAN          *eniVLAN     `json:"InterfaceVlanProperties,omitempty"`
-}
-
-type eniAddress struct {
-	Primary bool
-	Address string
-}
-
-type eniVLAN struct {
-	ID       string `json:"VlanID"`
-	TrunkMAC string `json:"TrunkInterfaceMacAddress"`
-}
-
-// eniRecords checks and converts the interfaces of a task, the primary one first; nil without any.
-func eniRecords(list []*wireENI) (json.RawMessage, error) {
-	var records []eniRecord
+// interfaces checks and converts the interfaces of a task, the primary one first.
+func interfaces(list []*wireENI) (task.ENIs, error) {
+	var enis task.ENIs
 	for _, e := range list {
 		if err := e.check(); err != nil {
 			return nil, err
 		}
-		r := eniRecord{
+		eni := task.ENI{
 			EC2ID: e.EC2ID, MAC: e.MAC, GatewayIPv4: e.GatewayIPv4, GatewayIPv6: e.GatewayIPv6,
 			NameServers: e.NameServers, SearchDomains: e.SearchDomains, DNSName: e.DNSName, Protocol: e.protocol(),
 		}
 		for _, a := range e.IPv4 {
-			r.IPv4 = append(r.IPv4, eniAddress{a.Primary, a.Address})
+			eni.IPv4 = append(eni.IPv4, task.ENIAddress{Primary: a.Primary, Address: a.Address})
 		}
 		for _, a := range e.IPv6 {
-			r.IPv6 = append(r.IPv6, eniAddress{a.Primary, a.Address})
+			eni.IPv6 = append(eni.IPv6, task.ENIAddress{Primary: a.Primary, Address: a.Address})
 		}
-		if e.protocol() == protocolVLAN {
-			r.VLAN = &eniVLAN{e.VLAN.ID, e.VLAN.TrunkMAC}
+		if e.protocol() == task.ENIVLAN {
+			eni.VLAN = &task.ENIVlan{ID: e.VLAN.ID, TrunkMAC: e.VLAN.TrunkMAC}
 		}
-		records = append(records, r)
+		enis = append(enis, eni)
 	}
-	if records == nil {
-		return nil, nil
-	}
-	return json.Marshal(records)
+	return enis, nil
 }

@@ -69,7 +69,7 @@ func TestPayloadWithMostMembers(t *testing.T) {
 			}
 			Volumes []struct{ Name, Kind, Source string }
 			ENIs    []struct{ ID, MAC string }
-			Proxy   appMeshRecord
+			Proxy   task.AppMesh
 		}
 		SendAnyOrder []envelope
 	}
@@ -98,15 +98,10 @@ func TestPayloadWithMostMembers(t *testing.T) {
 			t.Errorf("volume %+v, want %+v", got.Volumes[i], v)
 		}
 	}
-	var enis []eniRecord
-	if err := json.Unmarshal(got.ENI, &enis); err != nil || len(enis) != 1 || enis[0].EC2ID != want.ENIs[0].ID || enis[0].MAC != want.ENIs[0].MAC {
-		t.Errorf("ENI %s, %v", got.ENI, err)
+	if enis := got.ENIs; len(enis) != 1 || enis[0].EC2ID != want.ENIs[0].ID || enis[0].MAC != want.ENIs[0].MAC {
+		t.Errorf("ENIs %+v", enis)
 	}
-	var proxy appMeshRecord
-	if err := json.Unmarshal(got.AppMesh, &proxy); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "proxy", proxy, want.Proxy)
+	same(t, "proxy", got.AppMesh, &want.Proxy)
 
 	// The task needs features that are missing, so it is only acknowledged when it is known.
 	b := newBench(0)

@@ -1,10 +1,11 @@
 package acs
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 // neverProxied are the credentials endpoint of the agent and the instance metadata: no App Mesh proxy may catch them.
@@ -12,27 +13,15 @@ var neverProxied = []string{"169.254.170.2", "169.254.169.254"}
 
 var errProxyType = errors.New("agent does not support proxy type other than app mesh")
 
-// appMeshRecord is the proxy configuration of a task as agent.db keeps it (member AppMesh of the task).
-type appMeshRecord struct {
-	ContainerName      string
-	IgnoredUID         string
-	IgnoredGID         string
-	ProxyIngressPort   string
-	ProxyEgressPort    string
-	AppPorts           []string
-	EgressIgnoredIPs   []string
-	EgressIgnoredPorts []string
-}
-
 // appMesh converts the proxy configuration of a task; nil without one.
-func appMesh(w *wireProxy) (json.RawMessage, error) {
+func appMesh(w *wireProxy) (*task.AppMesh, error) {
 	if w == nil {
 		return nil, nil
 	}
 	if w.Type != "APPMESH" {
 		return nil, errProxyType
 	}
-	record := appMeshRecord{
+	record := &task.AppMesh{
 		ContainerName:      w.ContainerName,
 		IgnoredUID:         w.Properties["IgnoredUID"],
 		IgnoredGID:         w.Properties["IgnoredGID"],
@@ -48,7 +37,7 @@ func appMesh(w *wireProxy) (json.RawMessage, error) {
 			record.EgressIgnoredIPs = append(record.EgressIgnoredIPs, ip)
 		}
 	}
-	return json.Marshal(record)
+	return record, nil
 }
 
 func commaList(s string) []string {

@@ -150,7 +150,7 @@ func (s *serviceConnect) checkIngress(t *task.Task) error {
 	if len(s.Ingress) == 0 {
 		return nil
 	}
-	if t.NetworkMode != modeBridge && t.NetworkMode != modeAWSVPC {
+	if t.NetworkMode != modeBridge && t.NetworkMode != task.NetworkAWSVPC {
 		return fmt.Errorf("service connect does not support for %s newtork mode", t.NetworkMode) // spelled as users know it
 	}
 	listening := ports{} // intercept and listener ports share the sidecar's network
@@ -165,7 +165,7 @@ func (s *serviceConnect) checkIngress(t *task.Task) error {
 				logger.F("taskARN", t.ARN), logger.F("networkMode", t.NetworkMode), logger.F("port", useOther))
 		}
 		var err error
-		if t.NetworkMode == modeAWSVPC {
+		if t.NetworkMode == task.NetworkAWSVPC {
 			err = in.checkIntercept(used, listening)
 		} else {
 			err = in.checkHost(used, host)

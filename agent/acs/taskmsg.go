@@ -67,7 +67,7 @@ func convert(w *wireTask) (intake, error) {
 	if t.CredentialsID, err = in.addRole(w.Role, credentials.Application); err != nil {
 		return intake{}, err
 	}
-	if t.ENI, err = eniRecords(w.ENIs); err != nil {
+	if t.ENIs, err = interfaces(w.ENIs); err != nil {
 		return intake{}, err
 	}
 	if t.AppMesh, err = appMesh(w.Proxy); err != nil {
@@ -107,14 +107,13 @@ func (c *wireCredentials) role(taskARN string, role credentials.RoleType) creden
 // Network modes of a task (ECS TaskDefinition networkMode).
 const (
 	modeBridge = "bridge"
-	modeAWSVPC = "awsvpc"
 )
 
 func networkMode(w *wireTask) string {
 	switch w.NetworkMode {
 	case "":
 		return modeBridge
-	case modeBridge, modeAWSVPC, "host", "none":
+	case modeBridge, task.NetworkAWSVPC, "host", "none":
 	default:
 		logger.Warn("Task has a network mode this agent does not know", logger.F("taskARN", w.ARN), logger.F("networkMode", w.NetworkMode))
 	}

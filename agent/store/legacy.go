@@ -186,19 +186,13 @@ func (l *legacyLoader) others(engine legacyEngine) []write {
 		out = append(out, write{bucketImages, image.Image.ImageID, value})
 	}
 	for i, value := range engine.ENIAttachments {
-		var attachment struct {
-			ARN string `json:"attachmentArn"`
-		}
-		err := json.Unmarshal(value, &attachment)
-		id := attachment.ARN[strings.LastIndexByte(attachment.ARN, '/')+1:]
-		if err == nil && id == "" {
-			err = fmt.Errorf("attachment without an id: %q", attachment.ARN)
-		}
+		a, err := decodeAttachment(value)
 		if err != nil {
 			l.lost("ENIAttachments", strconv.Itoa(i), "", err)
 			continue
 		}
-		out = append(out, write{bucketENIAttachments, id, value})
+		l.state.Attachments = append(l.state.Attachments, a)
+		out = append(out, write{bucketENIAttachments, a.ID(), value})
 	}
 	return out
 }

@@ -24,6 +24,8 @@ type State struct {
 	ManifestSequence int64
 	// Tasks in the order in which they were accepted, each with the newest record of its containers.
 	Tasks []*task.Task
+	// Attachments are the network interfaces that ECS attached or was about to.
+	Attachments []task.Attachment
 	// Lost are the records that could not be read. They are out of the way (bucket quarantine) and logged; those with a
 	// TaskARN and no task in Tasks are to be reported STOPPED.
 	Lost []Lost
@@ -84,6 +86,7 @@ func (s *Store) load() (*State, error) {
 		l.metadata(tx)
 		l.each(tx, bucketTasks, l.loadTask)
 		l.each(tx, bucketContainers, l.loadContainer)
+		l.each(tx, bucketENIAttachments, l.loadAttachment)
 		return nil
 	})
 	return l.state, err

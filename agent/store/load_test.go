@@ -58,7 +58,10 @@ func TestTakesOverTheDatabaseOfAnotherAgent(t *testing.T) {
 	if plain.ServiceConnect != nil {
 		t.Error("a task without a service-connect container uses Service Connect")
 	}
-	if c := vpc.Containers[0]; c.RuntimeID != "" || c.Known != task.ContainerPulled || vpc.LocalIPAddress != "169.254.172.2" || len(vpc.ENI) == 0 {
+	if list := state.Attachments; len(list) != 1 || list[0].Type != task.AttachmentTaskENI || list[0].MAC != "02:22:33:44:55:66" || !list[0].Sent || list[0].Status != task.AttachmentAttached {
+		t.Errorf("attachments %+v", list)
+	}
+	if c := vpc.Containers[0]; c.RuntimeID != "" || c.Known != task.ContainerPulled || vpc.LocalIPAddress != "169.254.172.2" || len(vpc.ENIs) == 0 {
 		t.Errorf("awsvpc task came back as %+v, container %+v", vpc, c)
 	}
 }
@@ -69,6 +72,9 @@ func TestGivesTheDatabaseBack(t *testing.T) {
 	fill(t, dir, before)
 	s := openStore(t, dir)
 	state := load(t, s)
+	for _, a := range state.Attachments {
+		s.SaveAttachment(a)
+	}
 	for _, tk := range state.Tasks {
 		s.SaveTask(tk)
 		for _, c := range tk.Containers {

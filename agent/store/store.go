@@ -27,7 +27,7 @@ import (
 //	├── images
 //	│   └── sha256:…                        owned by the image package
 //	├── eniattachments
-//	│   └── <attachment id>                 kept as found
+//	│   └── <attachment id>                 task.Attachment
 //	├── resattachments
 //	│   └── <attachment id>                 kept as found
 //	├── metadata                            JSON strings, also for numbers

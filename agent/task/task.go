@@ -32,6 +32,14 @@ type Task struct {
 	PIDMode     string  `json:"PidMode,omitempty"`
 	IPCMode     string  `json:"IpcMode,omitempty"`
 
+	ENIs    ENIs     `json:"ENI"`
+	AppMesh *AppMesh `json:"AppMesh"`
+	// Of tasks in network mode awsvpc, once their network is there: the address on the agent's own bridge, the path of the
+	// network namespace and the name of the interface to the outside in it.
+	LocalIPAddress          string `json:"LocalIPAddress,omitempty"`
+	NetworkNamespace        string `json:"NetworkNamespace,omitempty"`
+	DefaultNetworkInterface string `json:"DefaultIfname,omitempty"`
+
 	Desired   Status    `json:"DesiredStatus"`
 	Known     Status    `json:"KnownStatus"`
 	KnownTime time.Time `json:"KnownTime"` // when Known last changed
@@ -54,14 +62,9 @@ type Task struct {
 	NvidiaRuntime        string `json:"NvidiaRuntime,omitempty"`
 
 	// Parts of records that belong to features of their own, kept as they are.
-	ENI                     json.RawMessage `json:"ENI"`
-	AppMesh                 json.RawMessage `json:"AppMesh"`
-	PlatformFields          json.RawMessage `json:"PlatformFields,omitempty"`
-	ServiceConnect          json.RawMessage `json:"ServiceConnectConfig,omitempty"`
-	ServiceConnectDraining  bool            `json:"ServiceConnectConnectionDraining,omitempty"`
-	LocalIPAddress          string          `json:"LocalIPAddress,omitempty"`
-	NetworkNamespace        string          `json:"NetworkNamespace,omitempty"`
-	DefaultNetworkInterface string          `json:"DefaultIfname,omitempty"`
+	PlatformFields         json.RawMessage `json:"PlatformFields,omitempty"`
+	ServiceConnect         json.RawMessage `json:"ServiceConnectConfig,omitempty"`
+	ServiceConnectDraining bool            `json:"ServiceConnectConnectionDraining,omitempty"`
 
 	// Engine is what only the running engine needs to know.
 	Engine Progress `json:"-"`

@@ -39,7 +39,7 @@ func at(text string) time.Time {
 func curl() *task.Task {
 	return &task.Task{
 		ARN: curlARN, Family: "curltest", Revision: "26", Desired: task.Running, Known: task.Running, NetworkMode: "awsvpc",
-		ENI: json.RawMessage(`[{"MacAddress":"0e:9e:32:c7:48:85","IPV4Addresses":[{"Primary":true,"Address":"10.0.2.100"}],"IPV6Addresses":[{"Address":"2600:1f13:4d9:e602::64"}]}]`),
+		ENIs: task.ENIs{{MAC: "0e:9e:32:c7:48:85", IPv4: []task.ENIAddress{{Primary: true, Address: "10.0.2.100"}}, IPv6: []task.ENIAddress{{Address: "2600:1f13:4d9:e602::64"}}}},
 		Containers: []*task.Container{
 			{
 				Name: "curl", RuntimeID: curlID, RuntimeName: "ecs-curltest-26-curl-cca48e8dcadd97805600", Image: "111122223333.dkr.ecr.us-west-2.amazonaws.com/curltest:latest",

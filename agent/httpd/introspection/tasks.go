@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
-	"github.com/aws/amazon-ecs-agent/agent/httpd/internal/awsvpc"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
@@ -165,7 +164,7 @@ func newTaskResponse(t *task.Task) taskResponse {
 		desired = ""
 	}
 	r := taskResponse{Arn: t.ARN, DesiredStatus: desired, KnownStatus: known, Family: t.Family, Version: t.Revision, Containers: []containerResponse{}}
-	network := awsvpc.Of(t)
+	network := t.PrimaryENI()
 	for _, c := range t.Containers {
 		if inDocker(c) && !c.Internal() {
 			r.Containers = append(r.Containers, newContainerResponse(c, network))
@@ -174,7 +173,7 @@ func newTaskResponse(t *task.Task) taskResponse {
 	return r
 }
 
-func newContainerResponse(c *task.Container, network *awsvpc.Interface) containerResponse {
+func newContainerResponse(c *task.Container, network *task.ENI) containerResponse {
 	r := containerResponse{
 		DockerId: c.RuntimeID, DockerName: c.RuntimeName, Name: c.Name, Image: c.Image, ImageID: c.ImageID,
 		CreatedAt: c.CreatedAt.UTC(), StartedAt: c.StartedAt.UTC(),
@@ -191,7 +190,7 @@ func newContainerResponse(c *task.Container, network *awsvpc.Interface) containe
 		r.Ports = append(r.Ports, portResponse{p.ContainerPort, p.Protocol.String(), host})
 	}
 	if network != nil {
-		r.Networks = []networkResponse{{awsvpc.Mode, network.IPv4Addresses(), network.IPv6Addresses()}}
+		r.Networks = []networkResponse{{task.NetworkAWSVPC, network.IPv4Addresses(), network.IPv6Addresses()}}
 	}
 	for _, m := range c.Mounts {
 		r.Volumes = append(r.Volumes, volumeResponse{m.Name, m.Source, m.Destination})

@@ -5,11 +5,8 @@ import (
 	"net/http"
 
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
-	"github.com/aws/amazon-ecs-agent/agent/httpd/internal/awsvpc"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-func eniOf(t *task.Task) *awsvpc.Interface { return awsvpc.Of(t) }
 
 // byAddress finds the task that asks by its address on the agent's own bridge, which only awsvpc tasks have; otherwise it
 // answers. Everything of version 2 fails with 400.
@@ -68,5 +65,5 @@ func (h *handler) containerV2(w http.ResponseWriter, r *http.Request, vars httpd
 		httpd.JSON(w, http.StatusBadRequest, containerRequest, "Unable to generate metadata for container '"+vars[0]+"'")
 		return
 	}
-	h.bodies.serve(w, t, key{c.RuntimeID, "v2"}, containerRequest, func() any { return newContainerV2(c, eniOf(t), false) })
+	h.bodies.serve(w, t, key{c.RuntimeID, "v2"}, containerRequest, func() any { return newContainerV2(c, t.PrimaryENI(), false) })
 }

@@ -153,7 +153,7 @@ func (h *handler) containerV3(w http.ResponseWriter, r *http.Request, vars httpd
 		httpd.JSON(w, http.StatusInternalServerError, containerRequest, "V3 container metadata handler: "+noContainer+vars[0])
 		return
 	}
-	h.bodies.serve(w, t, key{c.RuntimeID, "v3"}, containerRequest, func() any { return newContainerV2(c, eniOf(t), true) })
+	h.bodies.serve(w, t, key{c.RuntimeID, "v3"}, containerRequest, func() any { return newContainerV2(c, t.PrimaryENI(), true) })
 }
 
 func (h *handler) taskV3(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {
@@ -178,7 +178,7 @@ func (h *handler) containerV4(w http.ResponseWriter, r *http.Request, vars httpd
 		httpd.JSON(w, http.StatusNotFound, containerRequest, "V4 container metadata handler: "+noContainer+vars[0])
 		return
 	}
-	h.bodies.serve(w, t, key{c.RuntimeID, "v4"}, containerRequest, func() any { return newContainerV4(c, eniOf(t)) })
+	h.bodies.serve(w, t, key{c.RuntimeID, "v4"}, containerRequest, func() any { return newContainerV4(c, t.PrimaryENI()) })
 }
 
 func (h *handler) taskV4(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {

@@ -177,10 +177,18 @@ const eni = `[{"ec2Id":"eni-1","MacAddress":"0e:9e:32:c7:48:85","IPV4Addresses":
 	"SubnetGatewayIPV4Address":"10.0.2.1/24","DomainNameServers":["10.0.0.2"],"DomainNameSearchList":["us-west-2.compute.internal"],
 	"PrivateDNSName":"ip-10-0-2-100.us-west-2.compute.internal"}]`
 
+// enis reads a record of agent.db.
+func enis(record string) (list task.ENIs) {
+	if err := json.Unmarshal([]byte(record), &list); err != nil {
+		panic(err)
+	}
+	return list
+}
+
 // own is a task with an interface of its own and one container.
 func own() *task.Task {
 	t := running("container:" + pauseID)
-	t.NetworkMode, t.ENI, t.LocalIPAddress = "awsvpc", json.RawMessage(eni), "169.254.172.3"
+	t.NetworkMode, t.ENIs, t.LocalIPAddress = "awsvpc", enis(eni), "169.254.172.3"
 	return t
 }
 
@@ -284,7 +292,7 @@ func TestMembersThatComeAndGo(t *testing.T) {
 func TestNetworks(t *testing.T) {
 	withENI := func(eni string) *task.Task {
 		t := own()
-		t.ENI = json.RawMessage(eni)
+		t.ENIs = enis(eni)
 		return t
 	}
 	for _, test := range []struct {
@@ -316,7 +324,7 @@ func TestNetworks(t *testing.T) {
 		},
 		{"null ENI", func() *task.Task {
 			t := running("none")
-			t.ENI = json.RawMessage("null")
+			t.ENIs = enis("null")
 			return t
 		}(), `[{"NetworkMode":"none","IPv4Addresses":[""]}]`},
 	} {

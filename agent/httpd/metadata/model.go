@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/aws/amazon-ecs-agent/agent/httpd/internal/awsvpc"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
@@ -162,7 +161,7 @@ func newTaskTail(t *task.Task, in Instance) taskTail {
 // are left out.
 func newTaskV2(t *task.Task, in Instance, docker bool) taskV2 {
 	v := taskV2{taskHead: newTaskHead(t, in), taskTail: newTaskTail(t, in)}
-	eni := awsvpc.Of(t)
+	eni := t.PrimaryENI()
 	for _, c := range t.Containers {
 		if c.RuntimeID != "" {
 			v.Containers = append(v.Containers, newContainerV2(c, eni, docker))
@@ -177,7 +176,7 @@ func newTaskV4(t *task.Task, in Instance) taskV4 {
 		taskHead: newTaskHead(t, in), taskTail: newTaskTail(t, in),
 		LaunchType: t.LaunchType, VPCID: in.VPCID, ServiceName: t.ServiceName, FaultInjectionEnabled: t.EnableFaultInjection, AvailabilityZoneID: in.AvailabilityZoneID,
 	}
-	eni := awsvpc.Of(t)
+	eni := t.PrimaryENI()
 	for _, c := range inOrder(t) {
 		if c.RuntimeID == "" {
 			continue
@@ -215,7 +214,7 @@ func inOrder(t *task.Task) []*task.Container {
 	return append(pauses, others...)
 }
 
-func newContainerHead(c *task.Container, eni *awsvpc.Interface) containerHead {
+func newContainerHead(c *task.Container, eni *task.ENI) containerHead {
 	head := containerHead{
 		DockerId: c.RuntimeID, Name: c.Name, DockerName: c.RuntimeName, Image: c.Image, ImageID: c.ImageID, Labels: c.Labels,
 		DesiredStatus: c.Desired.String(), KnownStatus: c.Known.String(), ExitCode: c.ExitCode,
@@ -253,14 +252,14 @@ func newContainerTail(c *task.Container) containerTail {
 	return tail
 }
 
-func newContainerV2(c *task.Container, eni *awsvpc.Interface, docker bool) containerV2 {
+func newContainerV2(c *task.Container, eni *task.ENI, docker bool) containerV2 {
 	v := containerV2{containerHead: newContainerHead(c, eni), containerTail: newContainerTail(c)}
 	for i := range v.Ports {
 		v.Ports[i].HostIp = ""
 	}
 	switch {
 	case eni != nil:
-		v.Networks = []network{{awsvpc.Mode, eni.IPv4Addresses(), eni.IPv6Addresses()}}
+		v.Networks = []network{{task.NetworkAWSVPC, eni.IPv4Addresses(), eni.IPv6Addresses()}}
 	case docker:
 		for _, n := range dockerNetworks(c) {
 			n.IPv6Addresses = nil
@@ -270,7 +269,7 @@ func newContainerV2(c *task.Container, eni *awsvpc.Interface, docker bool) conta
 	return v
 }
 
-func newContainerV4(c *task.Container, eni *awsvpc.Interface) containerV4 {
+func newContainerV4(c *task.Container, eni *task.ENI) containerV4 {
 	v := containerV4{containerHead: newContainerHead(c, eni), containerTail: newContainerTail(c), ContainerARN: c.ARN}
 	v.LogDriver, v.LogOptions = logConfig(c)
 	if eni != nil {
@@ -305,17 +304,17 @@ func logConfig(c *task.Container) (driver string, options map[string]string) {
 	return host.LogConfig.Type, host.LogConfig.Config
 }
 
-func eniNetwork(eni *awsvpc.Interface) networkV4 {
+func eniNetwork(eni *task.ENI) networkV4 {
 	first := 0
 	n := networkV4{
-		network:                  network{awsvpc.Mode, eni.IPv4Addresses(), eni.IPv6Addresses()},
+		network:                  network{task.NetworkAWSVPC, eni.IPv4Addresses(), eni.IPv6Addresses()},
 		AttachmentIndex:          &first,
-		MACAddress:               eni.MACAddress,
+		MACAddress:               eni.MAC,
 		IPv4SubnetCIDRBlock:      eni.IPv4Subnet(),
 		IPv6SubnetCIDRBlock:      eni.IPv6Subnet(),
-		DomainNameServers:        eni.DomainNameServers,
-		DomainNameSearchList:     eni.DomainNameSearchList,
-		PrivateDNSName:           eni.PrivateDNSName,
+		DomainNameServers:        eni.NameServers,
+		DomainNameSearchList:     eni.SearchDomains,
+		PrivateDNSName:           eni.DNSName,
 		SubnetGatewayIpv4Address: eni.GatewayIPv4,
 	}
 	if eni.IPv6Only() {
