@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/aws/amazon-ecs-agent/agent/netdev"
 	"github.com/aws/amazon-ecs-agent/agent/stats/dockerstats"
 	"github.com/aws/amazon-ecs-agent/agent/stats/internal/kernelfile"
 )
@@ -64,43 +64,16 @@ func TestDockerInterface(t *testing.T) {
 	}
 }
 
-func attribute(kind uint16, value []byte) []byte {
-	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
-	b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
-	for len(b)%4 != 0 {
-		b = append(b, 0)
-	}
-	return b
-}
-
-func linkMessage(arp uint16, name, kind string) []byte {
-	b := make([]byte, ifinfoSize)
-	binary.NativeEndian.PutUint16(b[2:], arp)
-	b = append(b, attribute(attrName, []byte(name+"\x00"))...)
-	if kind != "" {
-		b = append(b, attribute(attrLinkInfo, append(attribute(infoKind, []byte(kind+"\x00")), attribute(2, []byte{1, 2, 3})...))...)
-	}
-	return append(b, attribute(50|0x8000, []byte{1})...)
-}
-
-func TestLinks(t *testing.T) {
-	const ethernet = 1
+func TestInterfacesOfTasks(t *testing.T) {
 	for _, c := range []struct {
-		arp        uint16
-		name, kind string
-		carries    bool
+		link    netdev.Link
+		carries bool
 	}{
-		{loopback, "lo", "", false}, {ethernet, "eth0", "", true}, {ethernet, "eth0.5", "vlan", true}, {ethernet, "ecs-eth0", "veth", false},
-		{768, "tunl0", "ipip", false},
+		{netdev.Link{Name: "lo", Loopback: true}, false}, {netdev.Link{Name: "eth0"}, true}, {netdev.Link{Name: "eth0", Kind: "vlan"}, true},
+		{netdev.Link{Name: "ecs-eth0", Kind: "veth"}, false}, {netdev.Link{Name: "tunl0", Kind: "ipip"}, false},
 	} {
-		l, err := parseLink(linkMessage(c.arp, c.name, c.kind))
-		if err != nil || l.name != c.name || l.kind != c.kind || l.carries() != c.carries {
-			t.Errorf("%+v: %+v, %v", c, l, err)
-		}
-	}
-	for _, b := range [][]byte{nil, make([]byte, 15), append(make([]byte, 16), 3, 0, 0, 0), append(make([]byte, 16), 9, 0, 0, 0)} {
-		if _, err := parseLink(b); err == nil {
-			t.Errorf("accepted %v", b)
+		if carries(c.link) != c.carries {
+			t.Errorf("%+v", c)
 		}
 	}
 }
@@ -149,7 +122,6 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte(netDev))
 	f.Add([]byte("cpu  1 2 3 4 5 6 7 800 9 9\ncpu0 1 2\n"))
 	f.Add([]byte("MemTotal:       16384000 kB\n"))
-	f.Add(linkMessage(1, "eth0", "vlan"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ParseStat(text)
 		ParseMemTotal(text)
@@ -158,6 +130,5 @@ func FuzzParsers(f *testing.F) {
 				t.Error("an interface without a name")
 			}
 		}
-		_, _ = parseLink(text)
 	})
 }

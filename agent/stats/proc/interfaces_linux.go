@@ -3,9 +3,10 @@ package proc
 import (
 	"fmt"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/aws/amazon-ecs-agent/agent/netdev"
 )
 
 // TaskInterfaces names the interfaces in the process's network namespace that connect a task with awsvpc network.
@@ -34,26 +35,12 @@ func interfacesIn(ns int) ([]string, error) {
 	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 		return nil, fmt.Errorf("enter the network namespace: %w", err)
 	}
-	dump, err := syscall.NetlinkRIB(unix.RTM_GETLINK, unix.AF_UNSPEC)
-	if err != nil {
-		return nil, fmt.Errorf("list the interfaces: %w", err)
-	}
-	messages, err := syscall.ParseNetlinkMessage(dump)
-	if err != nil {
-		return nil, fmt.Errorf("list the interfaces: %w", err)
-	}
+	links, err := netdev.Links()
 	var names []string
-	for _, m := range messages {
-		if m.Header.Type != unix.RTM_NEWLINK {
-			continue
-		}
-		l, err := parseLink(m.Data)
-		if err != nil {
-			return nil, err
-		}
-		if l.carries() {
-			names = append(names, l.name)
+	for _, l := range links {
+		if carries(l) {
+			names = append(names, l.Name)
 		}
 	}
-	return names, nil
+	return names, err
 }

@@ -1,51 +1,53 @@
-package proc
+// Package netdev knows the network devices of the host: which there are, and when the kernel reports a new one.
+package netdev
 
 import (
 	"encoding/binary"
 	"errors"
+	"net"
 	"strings"
 )
 
+// Link is a network interface.
+type Link struct {
+	Name string
+	// Kind is "vlan", "veth", …; empty for a device of its own, such as an ENI.
+	Kind string
+	// MAC is the hardware address in the kernel's form; empty while it has none.
+	MAC      string
+	Loopback bool
+}
+
 // Numbers of rtnetlink (linux/rtnetlink.h, if_link.h, if_arp.h).
 const (
+	attrAddress  = 1  // IFLA_ADDRESS
 	attrName     = 3  // IFLA_IFNAME
 	attrLinkInfo = 18 // IFLA_LINKINFO
 	infoKind     = 1  // IFLA_INFO_KIND
 	attrMask     = 0x3fff
 	ifinfoSize   = 16  // of struct ifinfomsg
-	loopback     = 772 // ARPHRD_LOOPBACK
+	arpLoopback  = 772 // ARPHRD_LOOPBACK
 )
 
 // errLink is a message about an interface that cannot be read.
 var errLink = errors.New("malformed netlink message about an interface")
 
-// link is an interface.
-type link struct {
-	name string
-	kind string // "vlan", "veth", …; empty for a device of its own, such as an ENI
-	arp  uint16 // ARPHRD_…
-}
-
-// carries reports whether the link connects a task with awsvpc network to the outside: the ENI, or its VLAN on a trunk.
-// The pair of virtual interfaces to the host does not count.
-func (l link) carries() bool {
-	return (l.kind == "" || l.kind == "vlan") && l.arp != loopback
-}
-
 // parseLink reads the body of an RTM_NEWLINK message, in the byte order of the machine.
-func parseLink(body []byte) (link, error) {
+func parseLink(body []byte) (Link, error) {
 	if len(body) < ifinfoSize {
-		return link{}, errLink
+		return Link{}, errLink
 	}
-	l := link{arp: binary.NativeEndian.Uint16(body[2:4])}
+	l := Link{Loopback: binary.NativeEndian.Uint16(body[2:4]) == arpLoopback}
 	err := eachAttribute(body[ifinfoSize:], func(kind uint16, value []byte) error {
 		switch kind {
+		case attrAddress:
+			l.MAC = net.HardwareAddr(value).String()
 		case attrName:
-			l.name = zeroEnded(value)
+			l.Name = zeroEnded(value)
 		case attrLinkInfo:
 			return eachAttribute(value, func(kind uint16, value []byte) error {
 				if kind == infoKind {
-					l.kind = zeroEnded(value)
+					l.Kind = zeroEnded(value)
 				}
 				return nil
 			})
