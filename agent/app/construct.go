@@ -15,6 +15,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/fault"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/metadatafile"
@@ -127,7 +128,20 @@ func (a *agent) printAttributes(ctx context.Context, out io.Writer) error {
 func (a *agent) facts(ctx context.Context) registration.Facts {
 	facts := registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions(), PauseImageLoaded: a.pauseImage, GPU: a.gpu}
 	facts.LegacyPlugins, facts.ManagedPlugins = registration.VolumePlugins(ctx, os.DirFS("/"), a.docker)
+	facts.FaultInjectionUsable = a.faultsUsable(ctx)
 	return facts
+}
+
+// faultsUsable asks whether network faults can be injected on this host.
+func (a *agent) faultsUsable(ctx context.Context) bool {
+	if a.cfg.External {
+		return false
+	}
+	if err := fault.Usable(ctx, a.cfg.InstanceIPCompatibility.IPv6Only()); err != nil {
+		logger.Warn("Network faults cannot be injected into tasks on this host", logger.Err(err))
+		return false
+	}
+	return true
 }
 
 // terminal gives an error the exit code that keeps the supervisor from starting the agent again.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/httpd/agentapi"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/audit"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/httpd/fault"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
@@ -25,6 +26,7 @@ type taskEndpoints struct {
 	agent   *agent
 	tasks   *engine.Engine
 	stats   *stats.Collector
+	faults  *fault.Injector
 	limiter *httpd.Limiter
 	parts   *errgroup.Group
 	current atomic.Pointer[http.Handler]
@@ -37,8 +39,9 @@ func (e *taskEndpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serveTasks starts the server for containers.
 func (a *agent) serveTasks(ctx context.Context, parts *errgroup.Group, tasks *engine.Engine, collector *stats.Collector,
 	identity registration.Identity) *taskEndpoints {
-	e := &taskEndpoints{agent: a, tasks: tasks, stats: collector, parts: parts,
-		limiter: httpd.NewLimiter(a.cfg.TaskMetadataSteadyStateRate, a.cfg.TaskMetadataBurstRate)}
+	e := &taskEndpoints{agent: a, tasks: tasks, stats: collector, faults: a.newInjector(tasks), parts: parts,
+		limiter: httpd.NewLimiter(float64(a.cfg.TaskMetadataSteadyStateRate), a.cfg.TaskMetadataBurstRate)}
+	parts.Go(func() error { return e.faults.Run(ctx) })
 	e.show(ctx, metadata.Instance{ARN: identity.ContainerInstanceARN, Cluster: a.cfg.Cluster, AvailabilityZone: identity.AvailabilityZone})
 	parts.Go(func() error {
 		return httpd.Server{Name: "task api", Address: httpd.TaskAddress, Handler: e}.Run(ctx)
@@ -57,8 +60,17 @@ func (e *taskEndpoints) show(ctx context.Context, in metadata.Instance) {
 	credentials.Register(routes, &e.agent.roles, log)
 	metadata.Register(routes, in, e.tasks, e.stats, e.agent.ecs)
 	agentapi.Register(routes, in.Cluster, e.tasks, &e.agent.roles, e.agent.ecs)
+	fault.Register(routes, e.tasks, e.faults)
 	handler := httpd.TaskServer{Routes: routes, Limiter: e.limiter, Audit: log}.Handler()
 	e.current.Store(&handler)
+}
+
+// newInjector makes what injects network faults; without a checkpoint its list of faults is kept in memory.
+func (a *agent) newInjector(tasks *engine.Engine) *fault.Injector {
+	if !a.cfg.Checkpoint {
+		return fault.NewInjector(tasks, "")
+	}
+	return fault.NewInjector(tasks, a.cfg.DataDir)
 }
 
 // openAudit opens the audit log; nil, which writes nothing, when it is off or cannot be written.

@@ -29,10 +29,10 @@ type bucket struct {
 }
 
 // NewLimiter allows rate requests per second, and burst at once.
-func NewLimiter(rate, burst int) *Limiter {
+func NewLimiter(rate float64, burst int) *Limiter {
 	return &Limiter{
-		rate: float64(rate), burst: float64(burst),
-		rateHeader: []string{strconv.FormatFloat(float64(rate), 'f', 2, 64)},
+		rate: rate, burst: float64(burst),
+		rateHeader: []string{strconv.FormatFloat(rate, 'f', 2, 64)},
 		seed:       maphash.MakeSeed(),
 		buckets:    map[uint64]bucket{},
 	}
@@ -59,6 +59,16 @@ func (l *Limiter) handler(next http.Handler, denied func(*http.Request)) http.Ha
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = w.Write(body)
 	})
+}
+
+// Admit reports whether a request may pass, and says so in headers of its answer, beside those of limits it passed before.
+func (l *Limiter) Admit(w http.ResponseWriter, r *http.Request) bool {
+	header := w.Header()
+	header.Add("X-Rate-Limit-Limit", l.rateHeader[0])
+	header.Add("X-Rate-Limit-Duration", durationHeader[0])
+	header.Add("X-Rate-Limit-Request-Forwarded-For", r.Header.Get("X-Forwarded-For"))
+	header.Add("X-Rate-Limit-Request-Remote-Addr", r.RemoteAddr)
+	return l.allow(remoteHost(r.RemoteAddr), r.URL.Path, time.Now())
 }
 
 // remoteHost cuts the port off an address.

@@ -179,7 +179,7 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		legacyPrefix + "selinux", legacyPrefix + "apparmor", legacyPrefix + "task-iam-role", legacyPrefix + "task-iam-role-network-host",
 		prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
 		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest",
-		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing", prefix + "ipv6-only",
+		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing", prefix + "fault-injection", prefix + "ipv6-only",
 	}
 	got, err := Capabilities(f)
 	if err != nil {

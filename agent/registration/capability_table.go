@@ -79,7 +79,7 @@ var capabilityTable = []row{
 	{50, false, true, when(func(f *Facts) bool { return f.Config.EBSTASupportEnabled && f.EBSDriverPresent }, prefix+"storage.ebs-task-volume-attach")},
 	{51, false, true, when(func(f *Facts) bool { return f.Config.EBSTASupportEnabled }, prefix+"storage.ebsta-non-root-user")},
 	{52, true, false, when(func(f *Facts) bool { return f.Config.External }, prefix+"external")},
-	{53, false, true, when(func(f *Facts) bool { return f.FaultInjectionUsable }, prefix+"fault-injection")},
+	{53, true, true, when(func(f *Facts) bool { return f.FaultInjectionUsable }, prefix+"fault-injection")},
 	{54, true, false, always(prefix + "ipv6-only")},
 	{55, false, false, when(func(f *Facts) bool { return f.Config.IMDSIAMRolesEnabled }, prefix+"imds-iam-roles")},
 	{56, false, false, vpcAttributes},
