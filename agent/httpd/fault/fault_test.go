@@ -58,17 +58,17 @@ func (i *instance) end(arn string) {
 }
 
 func newInstance() *instance {
-	eni := json.RawMessage(`[{"IPV4Addresses":[{"Address":"10.0.0.1"}]}]`)
-	ipv6 := json.RawMessage(`[{"IPV6Addresses":[{"Address":"8:3:1:9::"}]}]`)
+	eni := task.ENIs{{IPv4: []task.ENIAddress{{Address: "10.0.0.1"}}}}
+	ipv6 := task.ENIs{{IPv6: []task.ENIAddress{{Address: "8:3:1:9::"}}}}
 	return &instance{tasks: []*task.Task{
 		{ARN: "host", NetworkMode: "host", EnableFaultInjection: true, Known: task.Running},
 		{ARN: "host2", NetworkMode: "host", EnableFaultInjection: true, Known: task.Running},
-		{ARN: "own", NetworkMode: "awsvpc", EnableFaultInjection: true, ENI: eni, NetworkNamespace: netns, Known: task.Running},
-		{ARN: "own6", NetworkMode: "awsvpc", EnableFaultInjection: true, ENI: ipv6, NetworkNamespace: netns, Known: task.Running},
+		{ARN: "own", NetworkMode: "awsvpc", EnableFaultInjection: true, ENIs: eni, NetworkNamespace: netns, Known: task.Running},
+		{ARN: "own6", NetworkMode: "awsvpc", EnableFaultInjection: true, ENIs: ipv6, NetworkNamespace: netns, Known: task.Running},
 		{ARN: "bridge", NetworkMode: "bridge", EnableFaultInjection: true},
 		{ARN: "default", EnableFaultInjection: true},
 		{ARN: "off", NetworkMode: "host"},
-		{ARN: "early", NetworkMode: "awsvpc", EnableFaultInjection: true, ENI: eni},
+		{ARN: "early", NetworkMode: "awsvpc", EnableFaultInjection: true, ENIs: eni},
 		{ARN: "no-eni", NetworkMode: "awsvpc", EnableFaultInjection: true},
 	}}
 }

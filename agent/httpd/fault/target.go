@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/aws/amazon-ecs-agent/agent/httpd/internal/awsvpc"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -58,8 +57,8 @@ func (h *handler) find(id string) (target, error) {
 			found.devices = append(found.devices, l.name)
 		}
 		found.ipv6Only = len(links) == 1 && links[0].ipv6 && !links[0].ipv4
-	case awsvpc.Mode:
-		eni := awsvpc.Of(t)
+	case task.NetworkAWSVPC:
+		eni := t.PrimaryENI()
 		if eni == nil {
 			return target{}, unresolved
 		}
@@ -68,7 +67,7 @@ func (h *handler) find(id string) (target, error) {
 	switch {
 	case !t.EnableFaultInjection:
 		return target{}, &refusal{http.StatusBadRequest, "enableFaultInjection is not enabled for task: " + t.ARN}
-	case t.NetworkMode != hostMode && t.NetworkMode != awsvpc.Mode:
+	case t.NetworkMode != hostMode && t.NetworkMode != task.NetworkAWSVPC:
 		return target{}, &refusal{http.StatusBadRequest, fmt.Sprintf("%s mode is not supported. Please use either host or awsvpc mode.", networkMode(t))}
 	case found.namespace == "" || len(found.devices) == 0:
 		return target{}, unresolved
