@@ -145,7 +145,7 @@ func (s *Session) serve(ctx context.Context, conn *wsconn.Conn) ending {
 			close(c.age)
 			farewellTimer = time.After(farewell)
 		case <-settledTimer.C:
-			s.backoff.reset()
+			s.waits.reset()
 		case err := <-ended:
 			e.err, done = err, true
 			ended <- err

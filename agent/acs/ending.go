@@ -1,24 +1,21 @@
 package acs
 
 import (
-	"math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
 
 const (
-	firstDelay  = 250 * time.Millisecond
-	delayFactor = 1.5
-	longest     = 120 * time.Second
-	delayJitter = 0.2 // of the delay, added
-
 	// deregisteredDelay is the wait after the service said that the instance is not registered.
 	deregisteredDelay = time.Hour
 	// lasting is how long a connection must have lived for its end to be nothing to worry about.
 	lasting = time.Minute
 )
+
+var reconnecting = backoff.Policy{First: 250 * time.Millisecond, Longest: 120 * time.Second, Factor: 1.5, Jitter: 0.2}
 
 // ending is how a connection, or the attempt to make one, ended.
 type ending struct {
@@ -54,47 +51,39 @@ func (e ending) closedWith(codes ...int) bool {
 	return false
 }
 
-// backoff is the wait between connections. The zero value is ready.
-type backoff struct {
-	delay time.Duration // before jitter, of the next wait; 0 for the first
+// waits are those between connections.
+type waits struct {
+	pauses backoff.Pauses
 	// hurried is set after a reconnect without a wait that followed a short connection: one is fine, two are a loop.
 	hurried bool
 }
 
-func (b *backoff) reset() { *b = backoff{} }
+func newWaits() waits { return waits{pauses: reconnecting.Start()} }
 
-// next is the next delay: 250 ms and half as much again each time, up to 120 s; plus up to a fifth.
-func (b *backoff) next() time.Duration {
-	if b.delay == 0 {
-		b.delay = firstDelay
-	}
-	d := b.delay
-	b.delay = min(time.Duration(float64(b.delay)*delayFactor), longest)
-	return d + time.Duration(rand.Float64()*delayJitter*float64(d))
-}
+func (w *waits) reset() { *w = newWaits() }
 
 // after says how long to wait before the next connection.
 //
 // The service ends connections at times, and then the agent is to be back at once. But a service that accepts connections
 // only to end them must not be hammered, and one that broke down shall not see all agents in the same instant: a
 // connection that was short, or was dropped, is followed by a delay.
-func (b *backoff) after(e ending) time.Duration {
+func (w *waits) after(e ending) time.Duration {
 	if e.deregistered() {
 		return deregisteredDelay
 	}
 	if !e.valid() {
-		return b.next()
+		return w.pauses.Next()
 	}
 	if e.lived >= lasting {
-		b.reset()
+		w.reset()
 		if e.expired || e.orderly() {
 			return 0
 		}
-		return b.next()
+		return w.pauses.Next()
 	}
-	if e.orderly() && !b.hurried {
-		b.hurried = true
+	if e.orderly() && !w.hurried {
+		w.hurried = true
 		return 0
 	}
-	return b.next()
+	return w.pauses.Next()
 }

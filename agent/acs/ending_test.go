@@ -58,7 +58,11 @@ func TestEndings(t *testing.T) {
 				t.Fatalf("unknown end %q", c.End)
 			}
 
-			b := backoff{delay: 40 * time.Second}
+			const failures = 13 // before: 250 ms × 1.5¹³ comes next
+			b := newWaits()
+			for range failures {
+				b.pauses.Next()
+			}
 			wait := b.after(e)
 			if e.deregistered() != c.NotifyTCS {
 				t.Errorf("deregistered: %t", e.deregistered())
@@ -70,7 +74,7 @@ func TestEndings(t *testing.T) {
 					t.Errorf("waits %v", wait)
 				}
 			case "backoff":
-				if wait < 40*time.Second || wait > 48*time.Second {
+				if wait < 48*time.Second || wait > 59*time.Second {
 					t.Errorf("waits %v", wait)
 				}
 			case "1h":
@@ -78,7 +82,7 @@ func TestEndings(t *testing.T) {
 					t.Errorf("waits %v", wait)
 				}
 			}
-			if reset := b.delay < 40*time.Second; reset != c.BackoffReset {
+			if reset := b.pauses.Failures < failures; reset != c.BackoffReset {
 				t.Errorf("backoff was reset: %t", reset)
 			}
 		})
@@ -95,7 +99,7 @@ func TestBackoff(t *testing.T) {
 	readJSON(t, "backoff", &golden)
 	jittered := false
 	for range 50 {
-		var b backoff
+		b := newWaits()
 		for _, d := range golden.Delays {
 			got := b.after(ending{err: errors.New("x")}).Seconds()
 			if got < d.MinSeconds-1e-6 || got >= d.MaxSecondsExclusive {
@@ -112,7 +116,7 @@ func TestBackoff(t *testing.T) {
 // A service that accepts connections and ends them is not hammered, however it ends them.
 func TestShortConnectionsNeverLoop(t *testing.T) {
 	for _, code := range []int{1000, 1001, 1006, 1011} {
-		var b backoff
+		b := newWaits()
 		var total time.Duration
 		for range 20 {
 			total += b.after(ending{err: closed(code), connected: true, lived: time.Second})
@@ -124,7 +128,7 @@ func TestShortConnectionsNeverLoop(t *testing.T) {
 			t.Errorf("code %d: waits %v after a long connection", code, wait)
 		}
 	}
-	var b backoff
+	b := newWaits()
 	if wait := b.after(ending{err: closed(1006), connected: true, lived: maxAge, expired: true}); wait != 0 {
 		t.Errorf("dropped after the agent asked for the end: waits %v", wait)
 	}

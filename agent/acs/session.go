@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -88,7 +89,7 @@ type Session struct {
 
 	// Owned by Run's goroutine.
 	everConnected bool
-	backoff       backoff
+	waits         waits
 
 	// Owned by the worker.
 	known      int64  // highest sequence number seen
@@ -100,6 +101,7 @@ type Session struct {
 // New gives a session that has not begun.
 func New(config Config) *Session {
 	s := &Session{
+		waits:  newWaits(),
 		config: config,
 		outbox: make(chan outgoing, outboxLimit),
 		work:   newLane(),
@@ -123,13 +125,13 @@ func (s *Session) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		wait := s.backoff.after(e)
+		wait := s.waits.after(e)
 		s.counts.ended(e)
 		report(e, wait)
 		if e.deregistered() && s.config.Deregistered != nil {
 			s.config.Deregistered()
 		}
-		pause(ctx, wait)
+		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 	}
 	return nil
 }
@@ -146,19 +148,6 @@ func report(e ending, wait time.Duration) {
 		logger.Info("ACS connection closed for a valid reason", logger.F("reason", e.err), next)
 	default:
 		logger.Error("ACS connection lost", logger.Err(e.err), next)
-	}
-}
-
-// pause waits for d, but not beyond ctx.
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
@@ -149,7 +150,7 @@ func TestInstanceHealthChecksRunOneAtATime(t *testing.T) {
 				most.Store(max(most.Load(), now.Add(1)))
 				defer now.Add(-1)
 				runs.Add(1)
-				pause(ctx, 10*time.Second)
+				_ = backoff.Sleep(ctx, 10*time.Second)
 			}
 		})
 		p := r.service.accept()

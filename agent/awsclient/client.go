@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 )
 
 // Client sends signed requests to one service endpoint. The protocol clients embed it. It is safe for concurrent use.
@@ -91,7 +93,7 @@ func (c *Client) do(ctx context.Context, r request) (answer, error) {
 		if r.onRetry != nil {
 			r.onRetry(n, err)
 		}
-		if stop := Sleep(ctx, r.retries.Delay(n)); stop != nil {
+		if stop := backoff.Sleep(ctx, r.retries.Delay(n)); stop != nil {
 			return answer{}, fmt.Errorf("%w (stopped waiting for the next attempt: %w)", err, stop)
 		}
 	}

@@ -1,7 +1,6 @@
 package awsclient
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -48,21 +47,6 @@ func CapAttempts(getenv func(string) string, max int) int {
 		return min(n, max)
 	}
 	return max
-}
-
-// Sleep waits for d or until ctx ends, then with the cause of its end.
-func Sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 var throttleCodes = []string{

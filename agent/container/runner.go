@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
@@ -118,7 +119,7 @@ func (r *Runner) Create(ctx context.Context, t *task.Task, c *task.Container) (t
 		}
 		// Docker reserves a name before there is a container to look at: a create call of a killed agent may still be
 		// under way, and may yet succeed or be given up.
-		if !errors.Is(err, task.ErrGone) || time.Now().After(deadline) || !sleep(ctx, conflictPause) {
+		if !errors.Is(err, task.ErrGone) || time.Now().After(deadline) || backoff.Sleep(ctx, conflictPause) != nil {
 			break
 		}
 	}
@@ -133,18 +134,6 @@ const (
 	conflictLimit = 30 * time.Second
 	conflictPause = 100 * time.Millisecond
 )
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 // adopt looks at the container that has the name already. Only the one that was made for c may be used.
 func (r *Runner) adopt(ctx context.Context, t *task.Task, c *task.Container, conflict error) (*task.ContainerState, error) {

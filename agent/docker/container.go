@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
@@ -94,13 +94,9 @@ func (c *Client) Start(ctx context.Context, id, version string, limit time.Durat
 }
 
 // Stop tries up to five times.
-const (
-	stopTries  = 5
-	stopWait   = time.Second
-	stopFactor = 1.3
-	stopMax    = 5 * time.Second
-	stopJitter = 0.2
-)
+const stopTries = 5
+
+var stopRetry = backoff.Policy{First: time.Second, Longest: 5 * time.Second, Factor: 1.3, Jitter: 0.2}
 
 // Stop sends the stop signal, lets Docker kill the container after grace (whole seconds), and inspects it once. A
 // container that is not running is fine. Failures are tried again, five calls in all, each limited to grace + 2 minutes.
@@ -110,7 +106,7 @@ func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) (*tas
 	if err := checkRef(id); err != nil {
 		return nil, task.NewError(task.ErrCannotStopContainer, err)
 	}
-	wait := stopWait
+	pauses := stopRetry.Start()
 	for try := 1; ; try++ {
 		err := c.stopOnce(ctx, id, grace)
 		switch {
@@ -125,16 +121,12 @@ func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) (*tas
 		case try == stopTries || ctx.Err() != nil:
 			return nil, err
 		}
+		wait := pauses.Next()
 		logger.Warn("Stopping a container failed; trying again",
 			logger.F("runtimeID", id), logger.F("try", try), logger.F("wait", wait), logger.Err(err))
-		pause := time.NewTimer(jittered(wait, stopJitter))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if backoff.Sleep(ctx, wait) != nil {
 			return nil, err
 		}
-		wait = scaled(wait, stopFactor, stopMax)
 	}
 }
 
@@ -148,15 +140,6 @@ func (c *Client) stopOnce(ctx context.Context, id string, grace time.Duration) e
 
 func noSuchContainer(id string, cause error) error {
 	return &task.Error{Name: task.ErrNoSuchContainer, Message: "Container not found: " + id, Cause: gone(cause)}
-}
-
-// jittered adds up to share of d at random, so that containers that failed together do not try again together.
-func jittered(d time.Duration, share float64) time.Duration {
-	return d + time.Duration(rand.Float64()*share*float64(d))
-}
-
-func scaled(d time.Duration, factor float64, most time.Duration) time.Duration {
-	return min(time.Duration(float64(d)*factor), most)
 }
 
 // Inspect asks for one container by id or name. Errors: CannotInspectContainerError (wraps task.ErrGone when there is no

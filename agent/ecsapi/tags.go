@@ -4,20 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 )
 
 // Tag look-ups answer a container that waits: they give up soon.
-const (
-	tagsBudget     = 30 * time.Second
-	tagsMinBackoff = 500 * time.Millisecond
-	tagsMaxBackoff = 10 * time.Second
-	tagsFactor     = 1.5
-	tagsJitter     = 0.1
-)
+const tagsBudget = 30 * time.Second
+
+var tagsRetry = backoff.Policy{First: 500 * time.Millisecond, Longest: 10 * time.Second, Factor: 1.5, Jitter: 0.1}
 
 // ListTagsForResource returns the tags of a task or container instance. container names the container whose metadata
 // request is answered; it is added to the User-Agent when not empty.
@@ -39,14 +35,13 @@ func (c *Client) ListTagsForResource(ctx context.Context, arn, container string)
 	if container != "" {
 		call.UserAgent = c.userAgent + " container/" + container
 	}
-	pause := tagsMinBackoff
+	pauses := tagsRetry.Start()
 	for n := 1; ; n++ {
 		err := classify(c.api.Call(ctx, call))
 		if err == nil {
 			return out.Tags, nil
 		}
-		if errors.Is(err, ErrTransient) && awsclient.Sleep(ctx, pause+time.Duration(rand.Float64()*tagsJitter*float64(pause))) == nil {
-			pause = min(time.Duration(float64(pause)*tagsFactor), tagsMaxBackoff)
+		if errors.Is(err, ErrTransient) && pauses.Sleep(ctx) == nil {
 			continue
 		}
 		return nil, fmt.Errorf("GetResourceTags failed for %s after %d attempts: %w", arn, n, err)

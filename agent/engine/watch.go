@@ -6,23 +6,24 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// Pauses between attempts to open the event stream while Docker does not answer, and between looks at everything in
-// case an event was lost.
+// streamRetry is between attempts to open the event stream while Docker does not answer.
+var streamRetry = backoff.Policy{First: 500 * time.Millisecond, Longest: 30 * time.Second, Factor: 1.5, Jitter: 0.2}
+
+// Everything is looked at now and then, in case an event was lost.
 const (
-	streamRetryMin = 500 * time.Millisecond
-	streamRetryMax = 30 * time.Second
-	listEvery      = 5 * time.Minute
-	listTimeout    = 2 * time.Minute
+	listEvery   = 5 * time.Minute
+	listTimeout = 2 * time.Minute
 )
 
 // watch keeps the event stream of the runtime open. Whenever it is (again), everything is compared with the runtime,
 // so that what happened in between is found at once. It returns when ctx ends.
 func (e *Engine) watch(ctx context.Context) error {
-	pause := streamRetryMin
+	pauses := streamRetry.Start()
 	since := time.Now()
 	for ctx.Err() == nil {
 		opened := make(chan struct{})
@@ -36,7 +37,7 @@ func (e *Engine) watch(ctx context.Context) error {
 		select {
 		case err = <-ended:
 		case <-opened:
-			pause = streamRetryMin
+			pauses.Reset()
 			err = e.whileOpen(streaming, ended)
 			since = time.Now().Add(-time.Second)
 		}
@@ -44,11 +45,11 @@ func (e *Engine) watch(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		pause := pauses.Next()
 		logger.Warn("Docker events stream ended; opening it again", logger.Err(err), logger.F("pause", pause.String()))
-		if !sleep(ctx, pause+rand.N(pause/5+1)) {
+		if backoff.Sleep(ctx, pause) != nil {
 			break
 		}
-		pause = min(pause*3/2, streamRetryMax)
 	}
 	return nil
 }
@@ -57,21 +58,21 @@ func (e *Engine) watch(ctx context.Context) error {
 func (e *Engine) whileOpen(ctx context.Context, ended <-chan error) error {
 	resync := time.NewTimer(0)
 	defer resync.Stop()
-	pause := streamRetryMin
+	pauses := streamRetry.Start()
 	for {
 		select {
 		case err := <-ended:
 			return err
 		case <-resync.C:
 			if err := e.compare(ctx); err != nil {
+				pause := pauses.Next()
 				if ctx.Err() == nil {
 					logger.Warn("Cannot compare tasks with Docker; trying again", logger.Err(err), logger.F("pause", pause.String()))
 				}
 				resync.Reset(pause)
-				pause = min(pause*3/2, streamRetryMax)
 				continue
 			}
-			pause = streamRetryMin
+			pauses.Reset()
 			resync.Reset(listEvery + rand.N(30*time.Second))
 		}
 	}
@@ -200,16 +201,4 @@ func withoutMemory(t *task.Task) *task.Task {
 		}
 	}
 	return t
-}
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

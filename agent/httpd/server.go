@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -33,13 +33,8 @@ const (
 	maxBodyBytes   = 64 << 10
 )
 
-// Pauses before a server is started again after it failed.
-const (
-	restartMin    = time.Second
-	restartMax    = time.Minute
-	restartFactor = 2
-	restartJitter = 0.2
-)
+// restart is before a server is started again after it failed.
+var restart = backoff.Policy{First: time.Second, Longest: time.Minute, Factor: 2, Jitter: 0.2}
 
 // shutdownGrace is how long answers under way may take when the agent ends. Requests that wait for others are cancelled.
 const shutdownGrace = 200 * time.Millisecond
@@ -63,24 +58,19 @@ func (s Server) Run(ctx context.Context) error {
 			return (&net.ListenConfig{}).Listen(ctx, "tcp", s.Address)
 		}
 	}
-	pause := restartMin
+	pauses := restart.Start()
 	for {
 		served, err := s.serve(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if served {
-			pause = restartMin
+			pauses.Reset()
 		}
 		logger.Error("Error running "+s.Name+": "+err.Error(), logger.F("address", s.Address))
-		timer := time.NewTimer(pause + time.Duration(rand.Float64()*restartJitter*float64(pause)))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if pauses.Sleep(ctx) != nil {
 			return nil
-		case <-timer.C:
 		}
-		pause = min(pause*restartFactor, restartMax)
 	}
 }
 

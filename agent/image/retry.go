@@ -3,10 +3,10 @@ package image
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -14,37 +14,31 @@ import (
 
 // retry says how often and how fast something is tried again.
 type retry struct {
-	tries       int // in all
-	first, most time.Duration
-	factor      float64
-	jitter      float64 // share of the wait added at random
+	tries int // in all
+	backoff.Policy
 }
 
 var (
 	// manifestRetry starts fast: a task network that was just set up may need a moment before it carries traffic.
-	manifestRetry = retry{tries: 9, first: 10 * time.Millisecond, most: 5 * time.Second, factor: 3, jitter: 0.2}
+	manifestRetry = retry{9, backoff.Policy{First: 10 * time.Millisecond, Longest: 5 * time.Second, Factor: 3, Jitter: 0.2}}
 	// pullRetry starts at more than a second, so that the rate limits of Amazon ECR can recover.
-	pullRetry = retry{tries: 5, first: 1100 * time.Millisecond, most: 5 * time.Second, factor: 2, jitter: 0.2}
-	tagRetry  = retry{tries: 5, first: 100 * time.Millisecond, most: 100 * time.Millisecond, factor: 1}
+	pullRetry = retry{5, backoff.Policy{First: 1100 * time.Millisecond, Longest: 5 * time.Second, Factor: 2, Jitter: 0.2}}
+	tagRetry  = retry{5, backoff.Policy{First: 100 * time.Millisecond, Longest: 100 * time.Millisecond, Factor: 1}}
 )
 
 // do makes attempts until one succeeds, fails for good, or the context ends. Attempts give errors fit for the log.
 func (r retry) do(ctx context.Context, what, image string, attempt func(context.Context) *task.Error) *task.Error {
-	wait := r.first
+	pauses := r.Start()
 	for try := 1; ; try++ {
 		err := attempt(ctx)
 		if err == nil || try == r.tries || ctx.Err() != nil || definite(err) {
 			return err
 		}
+		wait := pauses.Next()
 		logger.Warn(what+" failed; trying again", logger.F("image", image), logger.F("try", try), logger.F("wait", wait), logger.Err(err))
-		pause := time.NewTimer(wait + time.Duration(rand.Float64()*r.jitter*float64(wait)))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if backoff.Sleep(ctx, wait) != nil {
 			return err
 		}
-		wait = min(time.Duration(float64(wait)*r.factor), r.most)
 	}
 }
 

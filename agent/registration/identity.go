@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
@@ -39,10 +40,12 @@ func instanceIdentity(ctx context.Context, md Metadata, creds Credentials) (docu
 	return document, signature
 }
 
+var identityRetry = backoff.Policy{First: 100 * time.Millisecond, Longest: 5 * time.Second, Factor: 2, Jitter: 0.2}
+
 func fetchIdentity(ctx context.Context, md Metadata, path string, failed func()) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, identityBudget)
 	defer cancel()
-	wait := backoff{next: 100 * time.Millisecond, max: 5 * time.Second, factor: 2, jitter: 0.2}
+	wait := identityRetry.Start()
 	for {
 		text, err := md.Get(ctx, path)
 		if err == nil {
@@ -52,7 +55,7 @@ func fetchIdentity(ctx context.Context, md Metadata, path string, failed func())
 			return "", err
 		}
 		failed()
-		if wait.sleep(ctx) != nil {
+		if wait.Sleep(ctx) != nil {
 			return "", err
 		}
 	}

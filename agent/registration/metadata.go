@@ -3,12 +3,11 @@ package registration
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 )
 
@@ -32,27 +31,14 @@ const (
 	pathIdentitySign = "dynamic/instance-identity/signature"
 )
 
-// backoff is a growing pause with jitter on top.
-type backoff struct {
-	next, max      time.Duration
-	factor, jitter float64
-}
-
-// pause returns the next pause: the grown value plus up to jitter of it.
-func (b *backoff) pause() time.Duration {
-	d := b.next
-	b.next = min(time.Duration(float64(b.next)*b.factor), b.max)
-	return d + time.Duration(rand.Float64()*b.jitter*float64(d))
-}
-
-func (b *backoff) sleep(ctx context.Context) error { return awsclient.Sleep(ctx, b.pause()) }
-
 const metadataTries = 5
+
+var metadataRetry = backoff.Policy{First: time.Second, Longest: 5 * time.Second, Factor: 1.3, Jitter: 0.2}
 
 // ask reads a value that the start depends on: up to five calls, ended early by an answer or a black-holed service. giveUp
 // may end it for other errors; nil means none.
 func ask(ctx context.Context, md Metadata, path string, giveUp func(error) bool) (string, error) {
-	wait := backoff{next: time.Second, max: 5 * time.Second, factor: 1.3, jitter: 0.2}
+	wait := metadataRetry.Start()
 	for n := 1; ; n++ {
 		value, err := md.Get(ctx, path)
 		if err == nil {
@@ -61,7 +47,7 @@ func ask(ctx context.Context, md Metadata, path string, giveUp func(error) bool)
 		if n == metadataTries || imds.IsBlackholed(err) || giveUp != nil && giveUp(err) {
 			return "", err
 		}
-		if wait.sleep(ctx) != nil {
+		if wait.Sleep(ctx) != nil {
 			return "", withCause(ctx, err)
 		}
 	}
@@ -86,7 +72,7 @@ func sleepWithin(ctx context.Context, d time.Duration) bool {
 	if deadline, bounded := ctx.Deadline(); bounded && time.Until(deadline) <= d {
 		return false
 	}
-	return awsclient.Sleep(ctx, d) == nil
+	return backoff.Sleep(ctx, d) == nil
 }
 
 // withCause adds the reason why ctx ended, if it has, to the error of the last try.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/google/uuid"
@@ -51,11 +52,9 @@ type Result struct {
 	AvailabilityZone string
 }
 
-const (
-	registerBudget     = time.Hour
-	registerMinBackoff = 3 * time.Second
-	registerMaxBackoff = 192 * time.Second
-)
+const registerBudget = time.Hour
+
+var registerRetry = backoff.Policy{First: 3 * time.Second, Longest: 192 * time.Second, Factor: 2, Jitter: 0.2}
 
 // Register registers the host and retries for up to an hour while the service asks for patience. Errors are [*ExitError]s.
 // When ctx ends, the error wraps its cause: the caller is shutting down and the exit code does not apply.
@@ -150,7 +149,7 @@ func (r *Registrar) registerInto(ctx context.Context, q Request, body ecsapi.Reg
 	body.Cluster = cluster
 	limit, cancel := context.WithTimeout(ctx, registerBudget)
 	defer cancel()
-	wait := backoff{next: registerMinBackoff, max: registerMaxBackoff, factor: 2, jitter: 0.2}
+	wait := registerRetry.Start()
 	for {
 		if !q.Facts.Config.NoIID {
 			body.IdentityDocument, body.IdentitySignature = instanceIdentity(limit, r.Metadata, r.Credentials)
@@ -162,7 +161,7 @@ func (r *Registrar) registerInto(ctx context.Context, q Request, body ecsapi.Reg
 		if !errors.Is(err, ecsapi.ErrTransient) {
 			return Result{}, err
 		}
-		pause := wait.pause()
+		pause := wait.Next()
 		logger.Warn("Registration failed; trying again", logger.F("cluster", cluster), logger.F("wait", pause.Round(time.Second)), logger.Err(err))
 		if !sleepWithin(limit, pause) {
 			return Result{}, withCause(ctx, err)

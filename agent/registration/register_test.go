@@ -202,9 +202,9 @@ func TestRetriesForAnHourWithOneToken(t *testing.T) {
 }
 
 func TestRegistrationBackoff(t *testing.T) {
-	b := backoff{next: registerMinBackoff, max: registerMaxBackoff, factor: 2, jitter: 0.2}
+	b := registerRetry.Start()
 	for _, seconds := range []float64{3, 6, 12, 24, 48, 96, 192, 192} {
-		if d := b.pause().Seconds(); d < seconds || d >= seconds*1.2 {
+		if d := b.Next().Seconds(); d < seconds || d >= seconds*1.2 {
 			t.Errorf("pause %v s, want %v s and up to 20 %% more", d, seconds)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -44,7 +44,7 @@ func (w *SpotWatch) Run(ctx context.Context) error {
 				logger.Error("Bad spot interruption notice", logger.Err(err))
 			}
 		}
-		_ = awsclient.Sleep(ctx, spotPoll)
+		_ = backoff.Sleep(ctx, spotPoll)
 	}
 	return nil
 }

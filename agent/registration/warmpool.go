@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
@@ -48,7 +48,7 @@ func waitInService(ctx context.Context, md Metadata, maxFirstPolls int) error {
 				return terminal(fmt.Errorf("Could not determine target lifecycle of instance: %w", fatal))
 			}
 		}
-		if err := awsclient.Sleep(ctx, lifecyclePoll); err != nil {
+		if err := backoff.Sleep(ctx, lifecyclePoll); err != nil {
 			return err
 		}
 	}

@@ -151,10 +151,10 @@ func TestRequestCarriesEverything(t *testing.T) {
 func TestBackoffBounds(t *testing.T) {
 	base := []float64{1000, 1300, 1690, 2197, 2856.1, 3712.93, 4826.809, 6274.852, 8157.307, 10604.499, 13785.849, 17921.604, 23298.085, 30000, 30000}
 	for range 50 {
-		var b backoff
+		b := submitRetry.Start()
 		for n, ms := range base {
 			least := time.Duration(ms * float64(time.Millisecond))
-			got := b.next()
+			got := b.Next()
 			if got < least-time.Microsecond || got > least*12/10+time.Microsecond {
 				t.Fatalf("failure %d: %v, want at least %v and at most 20%% more", n+1, got, least)
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -17,8 +18,8 @@ type line struct {
 	queue   []taskChange
 	sending bool
 	// due is when the first change may be submitted.
-	due     time.Time
-	backoff backoff
+	due    time.Time
+	pauses backoff.Pauses
 	// parked is set while ECS refuses the first change for a reason that does not pass by itself; refusal says it is
 	// that change which is refused, and not the agent.
 	parked, refusal bool

@@ -123,7 +123,7 @@ func (r *Reporter) TaskChanged(t *task.Task, reason string) {
 func (r *Reporter) line(arn string) *line {
 	l, has := r.lines[arn]
 	if !has {
-		l = &line{arn: arn, acceptedContainers: map[string]task.ContainerStatus{}}
+		l = &line{arn: arn, pauses: submitRetry.Start(), acceptedContainers: map[string]task.ContainerStatus{}}
 		r.lines[arn] = l
 	}
 	return l

@@ -4,21 +4,16 @@ import (
 	"context"
 	"errors"
 	"math/bits"
-	"math/rand/v2"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// The pause of a task after a failed submission: 1 s, growing by 1.3 to 30 s, and up to 20 % more. A success resets it.
-const (
-	backoffMin    = time.Second
-	backoffMax    = 30 * time.Second
-	backoffFactor = 1.3
-	backoffJitter = 0.2
-)
+// submitRetry is the pause of a task after a failed submission. A success resets it.
+var submitRetry = backoff.Policy{First: time.Second, Longest: 30 * time.Second, Factor: 1.3, Jitter: 0.2}
 
 // parkPause is the pause after an error that only a change elsewhere can end (a permission, the cluster).
 const parkPause = time.Minute
@@ -40,7 +35,8 @@ func (r *Reporter) send(ctx context.Context, cluster string, tasks Tasks, l *lin
 		r.mu.Lock()
 		sent, containers := l.accept()
 		r.counts.Submitted++
-		l.backoff, l.refusal = backoff{}, false
+		l.refusal = false
+		l.pauses.Reset()
 		l.due = time.Now()
 		r.mu.Unlock()
 		logger.Info("Reported to ECS", logger.F("taskARN", l.arn), logger.F("status", change.status.String()), logger.F("reason", change.reason))
@@ -108,7 +104,7 @@ const (
 
 // failed decides what becomes of the first change after a failed submission. The caller holds the lock.
 func (r *Reporter) failed(l *line, err error) verdict {
-	v := verdict{pause: l.backoff.next(), attempts: l.backoff.failures}
+	v := verdict{pause: l.pauses.Next(), attempts: l.pauses.Failures}
 	l.refusal = false
 	switch {
 	case errors.Is(err, ecsapi.ErrInvalidParameter), errors.Is(err, ecsapi.ErrUnbuildable):
@@ -148,20 +144,4 @@ func (v verdict) log(arn string, status task.Status, err error) {
 			logger.Warn("Cannot report to ECS; trying again", append(fields, logger.F("attempts", v.attempts), logger.F("retryIn", v.pause.String()))...)
 		}
 	}
-}
-
-// backoff computes the pauses after failures in a row.
-type backoff struct {
-	base     time.Duration
-	failures int
-}
-
-func (b *backoff) next() time.Duration {
-	b.failures++
-	if b.base == 0 {
-		b.base = backoffMin
-	} else {
-		b.base = min(time.Duration(float64(b.base)*backoffFactor), backoffMax)
-	}
-	return b.base + time.Duration(rand.Float64()*backoffJitter*float64(b.base))
 }

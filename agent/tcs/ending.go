@@ -6,21 +6,19 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
 
 const (
-	firstDelay  = time.Second
-	longest     = time.Minute
-	delayFactor = 2
-	delayJitter = 0.2 // of the delay, added
-
 	// lasting is how long a connection must have lived for its end to be nothing to worry about.
 	lasting = time.Minute
 	// breath is the most that is waited after the service dropped a connection, so that not all agents come back in the
 	// same instant.
 	breath = time.Second
 )
+
+var reconnecting = backoff.Policy{First: time.Second, Longest: time.Minute, Factor: 2, Jitter: 0.2}
 
 var (
 	errDeregistered = errors.New("the container instance is not registered any more")
@@ -51,44 +49,36 @@ func (e ending) closedWith(codes ...int) bool {
 	return e.connected && ok && slices.Contains(codes, code)
 }
 
-// backoff is the wait between connections. The zero value is ready.
-type backoff struct {
-	delay time.Duration // before jitter, of the next wait; 0 for the first
+// waits are those between connections.
+type waits struct {
+	pauses backoff.Pauses
 	// hurried is set after a quick reconnect that followed a short connection: one is fine, two are a loop.
 	hurried bool
 }
 
-func (b *backoff) reset() { *b = backoff{} }
+func newWaits() waits { return waits{pauses: reconnecting.Start()} }
 
-// next is the next delay: 1 s and twice as much each time, up to 60 s; plus up to a fifth.
-func (b *backoff) next() time.Duration {
-	if b.delay == 0 {
-		b.delay = firstDelay
-	}
-	d := b.delay
-	b.delay = min(b.delay*delayFactor, longest)
-	return d + time.Duration(rand.Float64()*delayJitter*float64(d))
-}
+func (w *waits) reset() { *w = newWaits() }
 
 // after says how long to wait before the next connection.
 //
 // The service ends connections at times, and then the agent is to be back at once; but a service that accepts connections
 // only to end them must not be hammered.
-func (b *backoff) after(e ending) time.Duration {
+func (w *waits) after(e ending) time.Duration {
 	if e.lived >= lasting {
-		b.reset()
+		w.reset()
 		switch {
 		case e.orderly():
 			return 0
 		case e.dropped():
 			return rand.N(breath)
 		}
-		return b.next()
+		return w.pauses.Next()
 	}
-	if b.hurried || !e.valid() {
-		return b.next()
+	if w.hurried || !e.valid() {
+		return w.pauses.Next()
 	}
-	b.hurried = true
+	w.hurried = true
 	if e.orderly() {
 		return 0
 	}

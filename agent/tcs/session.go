@@ -72,8 +72,8 @@ type Session struct {
 	deregistered chan struct{} // has room for one: the instance is not registered any more
 	silent       atomic.Bool   // nothing is collected or sent
 
-	backoff backoff // owned by Run's goroutine
-	counts  counters
+	waits  waits // owned by Run's goroutine
+	counts counters
 }
 
 // New gives a session that has not begun.
@@ -82,6 +82,7 @@ func New(config Config) *Session {
 		config.Doctor = NewDoctor()
 	}
 	return &Session{
+		waits:        newWaits(),
 		config:       config,
 		metrics:      newBuffer("timeout sending telemetry message, discarding metrics"),
 		health:       newBuffer("timeout sending health message, discarding metrics"),
@@ -123,7 +124,7 @@ func (s *Session) Run(ctx context.Context) error {
 			logger.Info("The container instance is deregistered; its telemetry ends")
 			continue
 		}
-		wait := s.backoff.after(e)
+		wait := s.waits.after(e)
 		report(e, wait)
 		s.pause(ctx, wait)
 	}
@@ -169,7 +170,7 @@ func (s *Session) waitForRegistration(ctx context.Context) {
 		}
 		if s.config.Accepted != nil && s.config.Accepted() {
 			logger.Info("ECS accepts the container instance again; its telemetry goes on")
-			s.backoff.reset()
+			s.waits.reset()
 			s.silent.Store(false)
 			select {
 			case <-s.deregistered: // said before; if just now, silent is set again

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/ecs-init/log"
 )
 
@@ -51,7 +52,7 @@ type Images interface {
 // Run supervises until the agent ends for good, and returns its exit code: 0 or 5. When ctx ends, it stops the agent
 // and returns 0.
 func Run(ctx context.Context, agent Agent, images Images) (int, error) {
-	s := supervisor{agent: agent, images: images}
+	s := supervisor{agent: agent, images: images, pauses: restarting.Start()}
 	for {
 		next, err := s.round(ctx)
 		switch {
@@ -72,10 +73,13 @@ func Run(ctx context.Context, agent Agent, images Images) (int, error) {
 	}
 }
 
+// restarting is before another start of an agent that failed; the jitter keeps instances from starting together.
+var restarting = backoff.Policy{First: 500 * time.Millisecond, Longest: 15 * time.Second, Factor: 2, Jitter: 0.1}
+
 type supervisor struct {
-	agent   Agent
-	images  Images
-	backoff backoff
+	agent  Agent
+	images Images
+	pauses backoff.Pauses
 	// failures since the last stable run, and the exit code of the last one.
 	failures int
 	lastCode int
@@ -99,7 +103,8 @@ func (s *supervisor) round(ctx context.Context) (after, error) {
 	case ctx.Err() != nil:
 		return after{}, nil
 	case stable:
-		s.backoff, s.failures = backoff{}, 0
+		s.failures = 0
+		s.pauses.Reset()
 	}
 	if err != nil {
 		if !s.images.OnTrial(ctx) {
@@ -154,7 +159,7 @@ func (s *supervisor) failed(ctx context.Context, code int) after {
 		}
 		s.failures = 0
 	}
-	return after{pause: s.backoff.next()}
+	return after{pause: s.pauses.Next()}
 }
 
 // logTail shows what the agent said last. A crash is shown each time; an agent that keeps ending with the same code has

@@ -3,7 +3,6 @@ package supervise
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -228,20 +227,5 @@ func TestTheEndOfTheContextStopsTheAgent(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestBackoffJitter(t *testing.T) {
-	seen := map[string]bool{}
-	for range 50 {
-		var b backoff
-		first := b.next()
-		if first < firstPause || first > firstPause*11/10 {
-			t.Errorf("%s", first)
-		}
-		seen[fmt.Sprint(first)] = true
-	}
-	if len(seen) < 2 {
-		t.Error("no jitter")
 	}
 }

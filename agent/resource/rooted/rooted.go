@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 )
 
 // Dir is a directory that exists.
@@ -81,27 +83,20 @@ func (d *Dir) Write(ctx context.Context, f File) (err error) {
 }
 
 // A rename may fail for a moment while another program (a virus scanner on Windows) holds the file.
-const (
-	renameTries     = 5
-	renameFirstWait = 500 * time.Millisecond
-	renameMostWait  = 5 * time.Second
-)
+const renameTries = 5
+
+var renameRetry = backoff.Policy{First: 500 * time.Millisecond, Longest: 5 * time.Second, Factor: 1.5}
 
 func (d *Dir) rename(ctx context.Context, from, to string) error {
-	wait := renameFirstWait
+	pauses := renameRetry.Start()
 	for try := 1; ; try++ {
 		err := d.root.Rename(from, to)
 		if err == nil || try == renameTries || !transient(err) {
 			return err
 		}
-		pause := time.NewTimer(wait)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if pauses.Sleep(ctx) != nil {
 			return err
 		}
-		wait = min(wait*3/2, renameMostWait)
 	}
 }
 
