@@ -20,6 +20,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/metadatafile"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
+	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
 	"github.com/aws/amazon-ecs-agent/agent/store"
 	"github.com/aws/amazon-ecs-agent/agent/version"
 )
@@ -40,6 +41,7 @@ type agent struct {
 	runner   *container.Runner
 	files    *metadatafile.Files
 	gpu      *registration.GPU // nil without GPU support
+	cgroups  *cgroup.Tree
 	// pauseImage says that Docker has the image of pause containers.
 	pauseImage bool
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
+	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
 	"github.com/aws/amazon-ecs-agent/agent/resource/envfile"
 	"github.com/aws/amazon-ecs-agent/agent/resource/secret"
 	"github.com/aws/amazon-ecs-agent/agent/resource/volume"
@@ -29,10 +31,13 @@ func (a *agent) newResources() resources {
 			Dir: filepath.Join(a.cfg.DataDir, "envfiles"), Cluster: a.cfg.Cluster, Region: a.cfg.AWSRegion, Objects: a.aws, Roles: &a.roles,
 		},
 	}
-	r.kinds = append(secret.Kinds(a.aws, &a.roles, r.secrets), resource.Kinds{
+	limits := resource.Kinds{{Name: task.ResourceCgroup, Craft: &cgroup.Craft{
+		Tree: a.cgroups, Enabled: a.cfg.TaskCPUMemLimit.Enabled, Period: a.cfg.CgroupCPUPeriod, Pids: a.cfg.TaskPidsLimit,
+	}}}
+	r.kinds = slices.Concat(limits, secret.Kinds(a.aws, &a.roles, r.secrets), resource.Kinds{
 		{Name: task.ResourceDockerVolume, Craft: &volume.Craft{Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName}},
 		{Name: task.ResourceEnvFiles, Craft: r.envfiles},
-	}...)
+	})
 	return r
 }
 

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,8 +38,15 @@ func (a *agent) start(ctx context.Context) error {
 	if a.gpu, err = a.readGPUs(); err != nil {
 		return err
 	}
+	a.cgroups = a.findCgroups(ctx)
+	if err := a.setUpLimits(ctx); err != nil {
+		return err
+	}
 	identity, state, err := a.restore(ctx)
 	if err != nil {
+		return err
+	}
+	if a.cfg.TaskCPUMemLimit.Enabled, err = registration.CheckTaskLimits(a.cfg.TaskCPUMemLimit, anyUnlimited(state.Tasks)); err != nil {
 		return err
 	}
 	if a.cfg.Cluster = identity.Cluster; a.cfg.Cluster == "" {
@@ -168,7 +173,7 @@ func (a *agent) newEngine(host registration.Resources, images *image.Puller, rep
 	resources := a.newResources()
 	var err error
 	a.runner, err = container.New(a.cfg, a.docker, images, &a.roles, container.Host{
-		CgroupV2: unifiedCgroups(a.cfg.CgroupPath), LogsEndpoint: logsEndpoint, MetadataFiles: a.files,
+		CgroupV2: a.cgroups.Unified, CgroupSlices: a.cgroups.Systemd, LogsEndpoint: logsEndpoint, MetadataFiles: a.files,
 		Secret: resources.secrets.Secret, EnvironmentFiles: resources.envfiles.Variables,
 	})
 	if err != nil {
@@ -226,10 +231,4 @@ func (a *agent) register(ctx context.Context, identity registration.Identity, ho
 // logsEndpoint finds CloudWatch Logs in a region, for the awslogs driver.
 func logsEndpoint(region string, dualStack bool) (string, error) {
 	return awsclient.StandardEndpoint("logs", region, dualStack)
-}
-
-// unifiedCgroups reports whether the host uses cgroup v2.
-func unifiedCgroups(root string) bool {
-	_, err := os.Stat(root + "/cgroup.controllers")
-	return !errors.Is(err, os.ErrNotExist) && err == nil
 }

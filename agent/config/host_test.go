@@ -221,7 +221,7 @@ func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 			told = append(told, name)
 		}
 	}
-	want := []string{"ECS_ENABLE_TASK_ENI", "ECS_AWSVPC_BLOCK_IMDS", "ECS_ENABLE_TASK_CPU_MEM_LIMIT", "ECS_TASK_PIDS_LIMIT",
+	want := []string{"ECS_ENABLE_TASK_ENI", "ECS_AWSVPC_BLOCK_IMDS",
 		"ECS_EBSTA_SUPPORTED", "NodeStageTimeout", "ECS_ENABLE_FIRELENS_ASYNC"}
 	if diff := gocmp.Diff(want, told); diff != "" {
 		t.Error(diff)

@@ -18,11 +18,6 @@ var notSupportedYet = []pending{
 	{"ENIPauseContainerCleanupDelaySeconds", whenGiven},
 	{"PauseContainerImageName", whenGiven},
 	{"PauseContainerTag", whenGiven},
-	// Task limits.
-	{"ECS_ENABLE_TASK_CPU_MEM_LIMIT", whenTrue},
-	{"ECS_TASK_PIDS_LIMIT", whenGiven},
-	{"ECS_CGROUP_PATH", whenGiven},
-	{"ECS_CGROUP_CPU_PERIOD", whenGiven},
 	// Volumes and accounts.
 	{"ECS_GMSA_SUPPORTED", whenTrue},
 	{"ECS_FSX_WINDOWS_FILE_SERVER_SUPPORTED", whenTrue},

@@ -66,6 +66,8 @@ type Runner struct {
 // Host is what a Runner has to know about the host beyond the configuration.
 type Host struct {
 	CgroupV2 bool
+	// CgroupSlices says that Docker lets systemd make the cgroups.
+	CgroupSlices bool
 	// LogsEndpoint is the URL of CloudWatch Logs in a region.
 	LogsEndpoint func(region string, dualStack bool) (string, error)
 	// MetadataFiles of containers; nil: there are none.
@@ -85,7 +87,7 @@ func New(cfg *config.Config, d Docker, images ImageFacts, roles *credentials.Sto
 	return &Runner{
 		Watcher: d, Images: images, docker: d,
 		facts: mapping.Facts{
-			Cluster: cfg.Cluster, Region: cfg.AWSRegion, IPv6Only: cfg.InstanceIPCompatibility.IPv6Only(), CgroupV2: host.CgroupV2,
+			Cluster: cfg.Cluster, Region: cfg.AWSRegion, IPv6Only: cfg.InstanceIPCompatibility.IPv6Only(), CgroupV2: host.CgroupV2, CgroupSlices: host.CgroupSlices,
 			PropagateTaskMemory: cfg.PropagateTaskMemoryLimitCgroupV2, PauseLabels: cfg.PauseLabels, Runtime: cfg.DockerRuntime,
 			Accelerators: mapping.Accelerators{DeviceRequests: cfg.GPUSupportEnabled && cfg.External, Neuron: cfg.InferentiaSupportEnabled},
 			Credentials:  roles, Ports: mapping.NewPortPool(task.PortRange{First: first, Last: last}, unused),

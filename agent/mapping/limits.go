@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/aws/amazon-ecs-agent/agent/logger"
-	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 const (
@@ -43,14 +42,10 @@ func cgroupParent(b *build) error {
 	if !b.task.LimitsEnabled {
 		return nil
 	}
-	id, err := task.IDFromARN(b.task.ARN)
+	root, err := b.task.CgroupParent(b.facts.CgroupSlices)
 	if err != nil {
 		return fmt.Errorf("task cgroup override: unable to obtain cgroup root for task: %s: %w", b.task.ARN, err)
 	}
-	if b.facts.CgroupV2 {
-		b.HostConfig.CgroupParent = "ecstasks-" + id + ".slice"
-	} else {
-		b.HostConfig.CgroupParent = "/ecs/" + id
-	}
+	b.HostConfig.CgroupParent = root
 	return nil
 }

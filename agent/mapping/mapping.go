@@ -26,6 +26,8 @@ type Facts struct {
 	IPv6Only bool
 	// CgroupV2 says which cgroup version the host uses.
 	CgroupV2 bool
+	// CgroupSlices says that Docker lets systemd make the cgroups.
+	CgroupSlices bool
 	// PropagateTaskMemory gives containers without a memory limit the task's (cgroup v2 only).
 	PropagateTaskMemory bool
 	// PauseLabels are added to pause containers.

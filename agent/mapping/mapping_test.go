@@ -48,7 +48,7 @@ func (g goldenFacts) facts() *Facts {
 		store.Set(credentials.Credentials{ID: id})
 	}
 	return &Facts{
-		Cluster: g.Cluster, Region: g.Region, IPv6Only: g.IPv6Only, CgroupV2: g.CgroupV2,
+		Cluster: g.Cluster, Region: g.Region, IPv6Only: g.IPv6Only, CgroupV2: g.CgroupV2, CgroupSlices: g.CgroupV2,
 		PropagateTaskMemory: g.PropagateTaskMemory, PauseLabels: g.PauseLabels,
 		Runtime:         g.Runtime,
 		Accelerators:    Accelerators{DeviceRequests: g.DeviceRequests, Neuron: g.Neuron},

@@ -177,6 +177,7 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		legacyPrefix + "docker-remote-api.1.23", legacyPrefix + "docker-remote-api.1.24", legacyPrefix + "docker-remote-api.1.25",
 		legacyPrefix + "logging-driver.json-file", legacyPrefix + "logging-driver.none",
 		legacyPrefix + "selinux", legacyPrefix + "apparmor", legacyPrefix + "task-iam-role", legacyPrefix + "task-iam-role-network-host",
+		prefix + "task-cpu-mem-limit", prefix + "increased-task-cpu-limit",
 		prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
 		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest",
 		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing", prefix + "fault-injection", prefix + "ipv6-only",

@@ -146,6 +146,18 @@ func IDFromARN(arn string) (string, error) {
 	return parts[5][slash+1:], nil
 }
 
+// CgroupParent is the cgroup of the task, below which its containers are: a slice where systemd makes cgroups, else a path.
+func (t *Task) CgroupParent(systemd bool) (string, error) {
+	id, err := IDFromARN(t.ARN)
+	if err != nil {
+		return "", err
+	}
+	if systemd {
+		return "ecstasks-" + id + ".slice", nil
+	}
+	return "/ecs/" + id, nil
+}
+
 // Association ties something named (a GPU, an accelerator) to containers of the task.
 type Association struct {
 	Containers []string           `json:"containers"`
