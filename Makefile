@@ -29,7 +29,12 @@ help: ## this list
 
 ## build
 
-.PHONY: release docker gobuild static local-ecs example-image
+# The CNI plugins: one program under these names, of which the first is the file.
+CNI_PLUGINS := vpc-eni vpc-branch-eni ecs-bridge ecs-ipam aws-appmesh ecs-serviceconnect ecs-eni
+CNI_BUILT   := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
+CNI_LDFLAGS := $(LDFLAGS) -X github.com/aws/amazon-ecs-agent/misc/cni-plugins/internal/plugin.built=$(CNI_BUILT)
+
+.PHONY: release docker gobuild static cni-plugins local-ecs example-image
 release: docker ## the image, saved to out/amazon-ecs-agent.tar (default)
 	docker save -o out/amazon-ecs-agent.tar $(IMAGE):make $(IMAGE):latest
 	@ls -lh out/amazon-ecs-agent.tar | awk '{print $$9 ": " $$5}'
@@ -45,6 +50,14 @@ ifdef BUILDER_IMAGE
 else
 	$(GOBUILD) -ldflags '$(LDFLAGS)' -o out/amazon-ecs-agent ./agent
 endif
+
+cni-plugins: go ## out/cni-plugins, the CNI plugins for tasks with network interfaces of their own
+ifdef BUILDER_IMAGE
+	scripts/in-builder.sh $(GOBUILD) -ldflags '$(CNI_LDFLAGS)' -o out/cni-plugins/$(firstword $(CNI_PLUGINS)) ./misc/cni-plugins
+else
+	$(GOBUILD) -ldflags '$(CNI_LDFLAGS)' -o out/cni-plugins/$(firstword $(CNI_PLUGINS)) ./misc/cni-plugins
+endif
+	@cd out/cni-plugins && for name in $(wordlist 2,$(words $(CNI_PLUGINS)),$(CNI_PLUGINS)); do ln -sf $(firstword $(CNI_PLUGINS)) $$name; done
 
 local-ecs: go ## out/local-ecs, the local control plane
 	$(GOBUILD) -ldflags '-s -w' -o out/local-ecs ./misc/local-ecs
