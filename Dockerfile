@@ -1,5 +1,5 @@
-# The agent's image: the static binary, CA certificates, license files and the pause image (1 KB), nothing else. The build context is out/image,
-# made by scripts/stage-image.sh (`make docker`).
+# The agent's image: the static binary, the CNI plugins, CA certificates, license files and the pause image (1 KB), nothing else. The build
+# context is out/image, made by scripts/stage-image.sh (`make docker`).
 #
 # There is no /data and no /log on purpose: with a forgotten mount the agent says so at once instead of keeping its state
 # inside the container.

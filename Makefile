@@ -39,7 +39,7 @@ release: docker ## the image, saved to out/amazon-ecs-agent.tar (default)
 	docker save -o out/amazon-ecs-agent.tar $(IMAGE):make $(IMAGE):latest
 	@ls -lh out/amazon-ecs-agent.tar | awk '{print $$9 ": " $$5}'
 
-docker: static ## the image amazon/amazon-ecs-agent:make and :latest
+docker: static cni-plugins ## the image amazon/amazon-ecs-agent:make and :latest
 	scripts/stage-image.sh
 	scripts/with-docker.sh docker build --quiet --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
 		-t $(IMAGE):make -t $(IMAGE):latest -f Dockerfile out/image

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts everything that belongs into the agent's image into out/image: the binary, CA certificates, license files, the pause image.
+# Puts everything that belongs into the agent's image into out/image: the binary, the CNI plugins, CA certificates, license files, the
+# pause image.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +24,8 @@ mkdir -p "$stage/etc/ssl/certs"
 cp "$out/amazon-ecs-agent" "$stage/agent"
 cp "$certificates" "$stage/etc/ssl/certs/ca-certificates.crt"
 cp "$root/LICENSE" "$root/NOTICE" "$stage/"
-"$root/scripts/third-party-licenses.sh" ./agent >"$stage/THIRD-PARTY"
+"$root/scripts/third-party-licenses.sh" ./agent ./misc/cni-plugins >"$stage/THIRD-PARTY"
+cp -R "$out/cni-plugins" "$stage/amazon-ecs-cni-plugins" # one program; the other names are links
 # Loaded by the agent at its start, for tasks that share namespaces.
 command -v "${CC:-gcc}" >/dev/null || need_packages gcc
 "$root/misc/pause-container/build.sh" "$stage/images/amazon-ecs-pause.tar" >/dev/null

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes the licenses of all modules that are compiled into a program, with the Go standard library's, to standard output:
+# Writes the licenses of all modules that are compiled into programs, with the Go standard library's, to standard output:
 #
-#   third-party-licenses.sh [PACKAGE]        default ./agent
+#   third-party-licenses.sh [PACKAGE...]     default ./agent
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -27,7 +27,7 @@ license_of() {
 
 printf 'This program contains software of others. Their licenses follow.\n'
 license_of "The Go standard library, $(go env GOVERSION)" "$(go env GOROOT)"
-go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' "${1:-./agent}" | sort -u |
+go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' "${@:-./agent}" | sort -u |
 	while read -r path version dir; do
 		license_of "$path $version" "$dir"
 	done

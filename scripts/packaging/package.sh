@@ -4,7 +4,7 @@
 #   package.sh deb|rpm|amazon-linux|image amd64|arm64
 #
 # `image` writes the agent's image alone, as it is published: ecs-agent-v<version>.tar with checksums. Needs out/image (see
-# scripts/stage-image.sh). From the environment: GO (default go), VERSION, REVISION, DIRTY, AGENT_LDFLAGS; RELEASE
+# scripts/stage-image.sh). From the environment: GO (default go), VERSION, REVISION, DIRTY, AGENT_LDFLAGS, CNI_LDFLAGS; RELEASE
 # (default 1), DIST (default .amzn2023), MAINTAINER, VENDOR; SIGN_KEY, a GnuPG key to sign the results with.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -37,9 +37,9 @@ build() { # build FILE PACKAGE LDFLAGS
 }
 
 say "image of the agent $version for $arch"
-# What depends on the architecture is the agent alone.
 cp -r "$out/image/." "$work/root"
 build "$work/root/agent" ./agent "${AGENT_LDFLAGS:--s -w}"
+build "$work/root/amazon-ecs-cni-plugins/vpc-eni" ./misc/cni-plugins "${CNI_LDFLAGS:--s -w}"
 "$go" run ./scripts/packaging/imagetar -root "$work/root" -arch "$arch" -created "$epoch" -o "$work/ecs-agent.tar"
 
 sign() {

@@ -73,8 +73,18 @@ func layerOf(root string) ([]byte, error) {
 		if entry.IsDir() {
 			return w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755, ModTime: entryTime, Format: tar.FormatUSTAR})
 		}
+		if entry.Type() == fs.ModeSymlink {
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			if target != filepath.Base(target) {
+				return fmt.Errorf("%s is a link out of its directory, to %s", path, target)
+			}
+			return w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777, ModTime: entryTime, Format: tar.FormatUSTAR})
+		}
 		if !entry.Type().IsRegular() {
-			return fmt.Errorf("%s is neither a file nor a directory", path)
+			return fmt.Errorf("%s is neither a file, a directory nor a symbolic link", path)
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {

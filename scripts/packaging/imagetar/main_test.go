@@ -34,13 +34,16 @@ func entries(t *testing.T, archive []byte) map[string]string {
 			t.Fatal(err)
 		}
 		found[header.Name] = string(content)
+		if header.Typeflag == tar.TypeSymlink {
+			found[header.Name] = "-> " + header.Linkname
+		}
 	}
 }
 
 func TestImage(t *testing.T) {
 	root := t.TempDir()
 	if err := errors.Join(os.WriteFile(filepath.Join(root, "agent"), []byte("program"), 0o700), os.Mkdir(filepath.Join(root, "etc"), 0o700),
-		os.WriteFile(filepath.Join(root, "etc", "file"), []byte("x"), 0o600)); err != nil {
+		os.WriteFile(filepath.Join(root, "etc", "file"), []byte("x"), 0o600), os.Symlink("file", filepath.Join(root, "etc", "link"))); err != nil {
 		t.Fatal(err)
 	}
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -59,7 +62,7 @@ func TestImage(t *testing.T) {
 		t.Error("two builds differ")
 	}
 	files := entries(t, images[0])
-	if diff := cmp.Diff(map[string]string{"agent": "program", "etc/": "", "etc/file": "x"}, entries(t, []byte(files["rootfs/layer.tar"]))); diff != "" {
+	if diff := cmp.Diff(map[string]string{"agent": "program", "etc/": "", "etc/file": "x", "etc/link": "-> file"}, entries(t, []byte(files["rootfs/layer.tar"]))); diff != "" {
 		t.Error(diff)
 	}
 	var config struct {
@@ -86,9 +89,9 @@ func TestImage(t *testing.T) {
 	}
 }
 
-func TestOnlyFilesAndDirectoriesBelongIntoTheImage(t *testing.T) {
+func TestLinksStayInTheirDirectory(t *testing.T) {
 	root := t.TempDir()
-	if err := os.Symlink("x", filepath.Join(root, "link")); err != nil {
+	if err := os.Symlink("../x", filepath.Join(root, "link")); err != nil {
 		t.Fatal(err)
 	}
 	if err := write(filepath.Join(t.TempDir(), "o"), root, "amd64", time.Now()); err == nil {
