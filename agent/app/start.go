@@ -53,11 +53,12 @@ func (a *agent) start(ctx context.Context) error {
 		a.cfg.Cluster = registration.DefaultCluster // what containers, reports and metadata name until registration says more
 	}
 	reporter := report.New(a.ecs)
-	images := image.New(a.cfg, a.docker, a.store)
+	resources := a.newResources()
+	images := image.New(a.cfg, a.docker, a.store, a.registryAuth(resources))
 	if err := images.Restore(); err != nil {
 		return terminal(err)
 	}
-	tasksEngine, err := a.newEngine(host, images, reporter, identity)
+	tasksEngine, err := a.newEngine(host, resources, images, reporter, identity)
 	if err != nil {
 		return err
 	}
@@ -167,10 +168,9 @@ func savedIdentity(state *store.State) registration.Saved {
 }
 
 // newEngine gives the engine its hands: images, Docker, task resources, the checkpoint and the reports.
-func (a *agent) newEngine(host registration.Resources, images *image.Puller, reporter *report.Reporter,
+func (a *agent) newEngine(host registration.Resources, resources resources, images *image.Puller, reporter *report.Reporter,
 	identity registration.Identity) (*engine.Engine, error) {
 	a.files = a.newMetadataFiles(identity)
-	resources := a.newResources()
 	var err error
 	a.runner, err = container.New(a.cfg, a.docker, images, &a.roles, container.Host{
 		CgroupV2: a.cgroups.Unified, CgroupSlices: a.cgroups.Systemd, LogsEndpoint: logsEndpoint, MetadataFiles: a.files,

@@ -48,7 +48,7 @@ func newHungRig(t *testing.T) *hungRig {
 		ImagePullInactivityTimeout: time.Minute,
 	}
 	roles, checkpoint := &credentials.Store{}, store.Off()
-	runner, err := container.New(cfg, client, image.New(cfg, client, checkpoint), roles, container.Host{})
+	runner, err := container.New(cfg, client, image.New(cfg, client, checkpoint, image.Auth{}), roles, container.Host{})
 	if err != nil {
 		t.Fatal(err)
 	}

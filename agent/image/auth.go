@@ -1,15 +1,50 @@
 package image
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/task"
 )
+
+// Auth is where the registry credentials of tasks come from, beside the agent's configuration.
+type Auth struct {
+	ECR *ECR
+	// Password gives user and password from a secret that was fetched for the task; false: there are none.
+	Password func(*task.Task, *task.Container) (docker.Auth, bool)
+}
+
+var errNoPassword = errors.New("engine docker private registry credentials: not found")
+
+// credentials for the container's registry. The task says which source they come from; none stands in for another.
+func (p *Puller) credentials(ctx context.Context, t *task.Task, c *task.Container) (docker.Auth, error) {
+	source := ""
+	if c.RegistryAuth != nil {
+		source = c.RegistryAuth.Type
+	}
+	switch source {
+	case task.RegistryECR:
+		auth, err := p.auth.ECR.auth(ctx, t, c)
+		if err != nil {
+			return docker.Auth{}, task.NewError(task.ErrCannotPullECRContainer, err)
+		}
+		return auth, nil
+	case task.RegistryASM:
+		auth, fetched := p.auth.Password(t, c)
+		if !fetched {
+			return docker.Auth{}, task.NewError(task.ErrCannotPullContainerAuth, errNoPassword)
+		}
+		return auth, nil
+	}
+	return p.engine.forImage(c.Image), nil
+}
 
 // engineAuth are the registry credentials of the configuration, by registry: a host, or a host and the start of a path.
 type engineAuth map[string]docker.Auth

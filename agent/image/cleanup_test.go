@@ -32,7 +32,7 @@ func newCleaning(change ...func(*config.Config)) *cleaning {
 		f(cfg)
 	}
 	c := &cleaning{host: h, store: &fakeStore{}}
-	c.Cleaner = NewCleaner(cfg, New(cfg, h, c.store), h, func() ([]string, []string) { return UsedBy(c.used) })
+	c.Cleaner = NewCleaner(cfg, New(cfg, h, c.store, Auth{}), h, func() ([]string, []string) { return UsedBy(c.used) })
 	return c
 }
 

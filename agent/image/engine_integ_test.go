@@ -35,7 +35,7 @@ func realPuller(t *testing.T, change ...func(*config.Config)) (*Puller, *docker.
 		f(cfg)
 	}
 	c := realEngine(t)
-	return New(cfg, c, &fakeStore{}), c
+	return New(cfg, c, &fakeStore{}, Auth{}), c
 }
 
 // bring takes a container through both image steps.

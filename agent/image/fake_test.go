@@ -223,7 +223,7 @@ func newPuller(h *fakeHost, change ...func(*config.Config)) (*Puller, *fakeStore
 		f(cfg)
 	}
 	store := &fakeStore{}
-	return New(cfg, h, store), store
+	return New(cfg, h, store, Auth{}), store
 }
 
 func behaviour(b config.ImagePullBehavior) func(*config.Config) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/flight"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -13,7 +14,7 @@ import (
 // container, and of many containers started together, share one inspect. That an image is missing is not remembered.
 type localImages struct {
 	docker  Docker
-	flights flights[docker.Image]
+	flights flight.Group[docker.Image]
 
 	mu     sync.Mutex
 	recent map[string]recentImage
@@ -34,7 +35,7 @@ func (l *localImages) inspect(ctx context.Context, name string) (docker.Image, e
 	if ok && time.Since(recent.at) < localFresh {
 		return recent.info, nil
 	}
-	return l.flights.do(ctx, name, func(ctx context.Context) (docker.Image, error) { return l.refresh(ctx, name) })
+	return l.flights.Do(ctx, name, func(ctx context.Context) (docker.Image, error) { return l.refresh(ctx, name) })
 }
 
 // refresh asks Docker.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/flight"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
@@ -24,7 +25,8 @@ type Docker interface {
 // Puller carries out the two image steps of containers. It is safe for concurrent use.
 type Puller struct {
 	docker  Docker
-	auth    engineAuth
+	auth    Auth
+	engine  engineAuth
 	records *records
 	gate    gate
 	local   localImages
@@ -39,19 +41,19 @@ type Puller struct {
 	tellMissing                             bool
 	pullLimit, manifestLimit, inactiveLimit time.Duration
 
-	manifests flights[docker.Manifest]
-	pulls     flights[docker.Image] // by the name in the task
-	downloads flights[struct{}]     // by what is pulled: several names may mean one thing
+	manifests flight.Group[docker.Manifest]
+	pulls     flight.Group[docker.Image] // by the name in the task
+	downloads flight.Group[struct{}]     // by what is pulled: several names may mean one thing
 }
 
 // New gives a Puller that keeps its records in store. Restore fills them after a restart.
-func New(cfg *config.Config, d Docker, store Store) *Puller {
+func New(cfg *config.Config, d Docker, store Store, auth Auth) *Puller {
 	atOnce := prepullsAtOnce
 	if cfg.MaxConcurrentPulls > 0 {
 		atOnce = min(atOnce, cfg.MaxConcurrentPulls)
 	}
 	return &Puller{
-		docker: d, auth: readEngineAuth(cfg.EngineAuthType, cfg.EngineAuthData),
+		docker: d, auth: auth, engine: readEngineAuth(cfg.EngineAuthType, cfg.EngineAuthData),
 		records: &records{store: store, byID: map[string]*Record{}}, local: localImages{docker: d},
 		behavior:    cfg.ImagePullBehavior,
 		tellMissing: cfg.DependentContainersPullUpfront && cfg.ImagePullBehavior != config.ImagePullAlways,
@@ -72,7 +74,7 @@ const (
 // ResolveManifest finds the digest of the container's image (step MANIFEST_PULLED). Success without a digest means that
 // there is none to be found: an image of the agent's own, one built on this host, an old manifest or an old daemon.
 // Errors: CannotPullImageManifestError, DockerTimeoutError, and those of credentials.
-func (p *Puller) ResolveManifest(ctx context.Context, _ *task.Task, c *task.Container) (task.Manifest, error) {
+func (p *Puller) ResolveManifest(ctx context.Context, t *task.Task, c *task.Container) (task.Manifest, error) {
 	if c.Internal() {
 		return task.Manifest{}, nil
 	}
@@ -82,11 +84,11 @@ func (p *Puller) ResolveManifest(ctx context.Context, _ *task.Task, c *task.Cont
 	if !p.mustPull(ctx, c.Image) {
 		return p.localManifest(ctx, c.Image)
 	}
-	auth, err := p.credentials(c)
+	auth, err := p.credentials(ctx, t, c)
 	if err != nil {
 		return task.Manifest{}, err
 	}
-	answer, err := p.manifests.do(ctx, c.Image+"\n"+auth.Header(), func(ctx context.Context) (docker.Manifest, error) {
+	answer, err := p.manifests.Do(ctx, c.Image+"\n"+auth.Header(), func(ctx context.Context) (docker.Manifest, error) {
 		return p.askRegistry(ctx, c.Image, auth)
 	})
 	switch {
@@ -156,24 +158,6 @@ func limitError(ctx, limited context.Context, failed *task.Error, doing string, 
 	}
 }
 
-// credentials for the container's registry. There is no fallback from one source to another.
-func (p *Puller) credentials(c *task.Container) (docker.Auth, error) {
-	source := ""
-	if c.RegistryAuth != nil {
-		source = c.RegistryAuth.Type
-	}
-	switch source {
-	case "ecr":
-		return docker.Auth{}, &task.Error{Name: task.ErrCannotPullECRContainer,
-			Message: "registry authentication with Amazon ECR is not supported yet by this agent"}
-	case "asm":
-		return docker.Auth{}, &task.Error{Name: task.ErrCannotPullContainerAuth,
-			Message: "registry authentication with AWS Secrets Manager is not supported yet by this agent"}
-	default:
-		return p.auth.forImage(c.Image), nil
-	}
-}
-
 // Pull gets the container's image onto the host (step PULLED). Concurrent pulls of one image with the same credentials
 // are one. The result has the image's id whenever the image is on the host in the end, also with an error; its times are
 // set when there was something to pull. Errors: CannotPullContainerError, CannotPullECRContainerError,
@@ -201,7 +185,7 @@ func (p *Puller) Pull(ctx context.Context, t *task.Task, c *task.Container) (tas
 		result.FinishedAt = time.Now()
 		return result, stoppedBeforePull(t)
 	}
-	source, info, failed := p.pull(ctx, c)
+	source, info, failed := p.pull(ctx, t, c)
 	result.FinishedAt = time.Now()
 	if failed == nil {
 		p.use(&result, c, info, nil, true)
@@ -246,8 +230,8 @@ func (p *Puller) use(result *task.PullResult, c *task.Container, info docker.Ima
 }
 
 // pull gives what it pulled (a reference), and the image as it is on the host after the pull.
-func (p *Puller) pull(ctx context.Context, c *task.Container) (source string, info docker.Image, failed error) {
-	auth, err := p.credentials(c)
+func (p *Puller) pull(ctx context.Context, t *task.Task, c *task.Container) (source string, info docker.Image, failed error) {
+	auth, err := p.credentials(ctx, t, c)
 	if err != nil {
 		return c.Image, docker.Image{}, err
 	}
@@ -260,8 +244,8 @@ func (p *Puller) pull(ctx context.Context, c *task.Container) (source string, in
 		byDigest = digestInReference(c.Image) == ""
 	}
 	name := c.Image
-	info, err = p.pulls.do(ctx, name+"\n"+source+"\n"+auth.Header(), func(ctx context.Context) (docker.Image, error) {
-		_, err := p.downloads.do(ctx, normal(source)+"\n"+auth.Header(), func(ctx context.Context) (struct{}, error) {
+	info, err = p.pulls.Do(ctx, name+"\n"+source+"\n"+auth.Header(), func(ctx context.Context) (docker.Image, error) {
+		_, err := p.downloads.Do(ctx, normal(source)+"\n"+auth.Header(), func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, p.pullNow(ctx, source, auth)
 		})
 		if err != nil {

@@ -335,25 +335,6 @@ func TestImpossibleDigest(t *testing.T) {
 	}
 }
 
-func TestRegistryAuthOfLaterFeatures(t *testing.T) {
-	for kind, name := range map[string]string{"ecr": task.ErrCannotPullECRContainer, "asm": task.ErrCannotPullContainerAuth} {
-		h := &fakeHost{}
-		p, _ := newPuller(h)
-		ts, c := oneTask("app")
-		c.RegistryAuth = &task.RegistryAuth{Type: kind}
-		_, manifestErr := p.ResolveManifest(t.Context(), ts, c)
-		_, pullErr := p.Pull(t.Context(), ts, c)
-		for _, err := range []error{manifestErr, pullErr} {
-			if !strings.HasPrefix(text(err), name+": ") || !strings.Contains(text(err), "not supported yet") {
-				t.Errorf("%s: %v", kind, err)
-			}
-		}
-		if h.count("pull app")+h.count("manifest app") > 0 {
-			t.Errorf("%s: calls %v", kind, h.made())
-		}
-	}
-}
-
 func TestCredentialsReachDocker(t *testing.T) {
 	var got []docker.Auth
 	h := &fakeHost{
@@ -494,7 +475,7 @@ func TestDifferentCredentialsAreDifferentPulls(t *testing.T) {
 		p, _ := newPuller(h)
 		var wg sync.WaitGroup
 		for _, user := range []string{"a", "b"} {
-			p.auth = engineAuth{"r.tld": {Username: user}} // as the sources of later features may give
+			p.engine = engineAuth{"r.tld": {Username: user}} // as the sources of later features may give
 			wg.Go(func() {
 				ts, c := oneTask("r.tld/app")
 				if _, err := p.Pull(t.Context(), ts, c); err != nil {

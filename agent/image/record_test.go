@@ -18,7 +18,7 @@ func TestRecordIsThatOfTheDatabase(t *testing.T) {
 	}
 	readJSON(t, "testdata/record.json", &data)
 	store := &fakeStore{saved: map[string]string{data.Key: string(data.Value)}}
-	p := New(testConfig(), &fakeHost{}, store)
+	p := New(testConfig(), &fakeHost{}, store, Auth{})
 	if err := p.Restore(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestRecordIsThatOfTheDatabase(t *testing.T) {
 
 func TestBadRecordsAreRefused(t *testing.T) {
 	for _, value := range []string{"nonsense", `{"Image":{"ImageID":"sha256:2"}}`, `{}`} {
-		p := New(testConfig(), &fakeHost{}, &fakeStore{saved: map[string]string{"sha256:1": value}})
+		p := New(testConfig(), &fakeHost{}, &fakeStore{saved: map[string]string{"sha256:1": value}}, Auth{})
 		if err := p.Restore(); err == nil || len(p.records.all()) > 0 {
 			t.Errorf("%s: %v", value, err)
 		}
@@ -82,7 +82,7 @@ func TestNamesOfImages(t *testing.T) {
 func TestRecordsOfOldAgentsHaveNoVariables(t *testing.T) {
 	h := &fakeHost{images: []docker.Image{{ID: "sha256:1", Tags: []string{"a"}, Env: []string{"AWS_REGION=x"}}}}
 	store := &fakeStore{saved: map[string]string{"sha256:1": `{"Image":{"ImageID":"sha256:1","Names":["a"],"Size":1},"PulledAt":"2020-02-20T01:54:04Z","LastUsedAt":"2020-02-20T01:54:04Z","PullSucceeded":true}`}}
-	p := New(testConfig(), h, store)
+	p := New(testConfig(), h, store, Auth{})
 	if err := p.Restore(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/flight"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
@@ -37,7 +38,7 @@ type space struct {
 	want    config.FreeSpace
 	disk    Disk
 	tasks   Tasks
-	calls   flights[struct{}] // many pulls wait for one attempt
+	calls   flight.Group[struct{}] // many pulls wait for one attempt
 
 	mu     sync.Mutex // one attempt at a time
 	warned time.Time
@@ -63,7 +64,7 @@ func (s *space) ensure(ctx context.Context) {
 	if s.enough() {
 		return
 	}
-	_, _ = s.calls.do(ctx, "", func(ctx context.Context) (struct{}, error) {
+	_, _ = s.calls.Do(ctx, "", func(ctx context.Context) (struct{}, error) {
 		ctx, cancel := context.WithTimeout(ctx, roomLimit)
 		defer cancel()
 		s.mu.Lock()

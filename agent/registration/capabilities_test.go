@@ -168,7 +168,8 @@ func TestAdvertisedCapabilities(t *testing.T) {
 	// 1.24 implies the older versions.
 	f.DockerAPIVersions = append([]string{"1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23"}, f.DockerAPIVersions...)
 	want := []string{
-		prefix + "secrets.ssm.environment-variables", prefix + "secrets.ssm.bootstrap.log-driver",
+		prefix + "private-registry-authentication.secretsmanager", prefix + "secrets.ssm.environment-variables",
+		prefix + "secrets.ssm.bootstrap.log-driver", prefix + "ecr-endpoint",
 		prefix + "secrets.asm.environment-variables", prefix + "secrets.asm.bootstrap.log-driver",
 		prefix + "container-ordering", prefix + "full-sync", prefix + "env-files.s3", prefix + "network.container-port-range", prefix + "container-restart-policy",
 		legacyPrefix + "privileged-container",
@@ -178,7 +179,7 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		legacyPrefix + "logging-driver.json-file", legacyPrefix + "logging-driver.none",
 		legacyPrefix + "selinux", legacyPrefix + "apparmor", legacyPrefix + "task-iam-role", legacyPrefix + "task-iam-role-network-host",
 		prefix + "task-cpu-mem-limit", prefix + "increased-task-cpu-limit",
-		prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
+		legacyPrefix + "ecr-auth", prefix + "execution-role-ecr-pull", prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
 		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest",
 		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing", prefix + "fault-injection", prefix + "ipv6-only",
 	}

@@ -27,10 +27,10 @@ type row struct {
 
 // capabilityTable is the one place that says what this agent can do.
 var capabilityTable = []row{
-	{1, false, false, always(prefix + "private-registry-authentication.secretsmanager")},
+	{1, true, false, always(prefix + "private-registry-authentication.secretsmanager")},
 	{2, true, false, always(prefix + "secrets.ssm.environment-variables")},
 	{3, true, false, always(prefix + "secrets.ssm.bootstrap.log-driver")},
-	{4, false, false, always(prefix + "ecr-endpoint")},
+	{4, true, false, always(prefix + "ecr-endpoint")},
 	{5, true, false, always(prefix + "secrets.asm.environment-variables")},
 	{6, true, false, always(prefix + "secrets.asm.bootstrap.log-driver")},
 	{7, true, false, always(prefix + "container-ordering")},
@@ -53,7 +53,7 @@ var capabilityTable = []row{
 	{24, false, true, blockMetadata},
 	{25, false, true, when(trunking, prefix+"task-eni-trunking")},
 	{26, false, false, branchENIVersion},
-	{27, false, false, when(func(f *Facts) bool { return f.docker("1.19") }, legacyPrefix+"ecr-auth", prefix+"execution-role-ecr-pull")},
+	{27, true, false, when(func(f *Facts) bool { return f.docker("1.19") }, legacyPrefix+"ecr-auth", prefix+"execution-role-ecr-pull")},
 	{28, true, false, when(func(f *Facts) bool { return f.docker("1.24") && !f.Config.DisableDockerHealthCheck }, prefix+"container-health-check")},
 	{29, true, false, when(func(f *Facts) bool { return f.Config.OverrideAWSLogsExecutionRole }, prefix+"execution-role-awslogs")},
 	{30, true, false, always(prefix + "docker-plugin.local")},

@@ -43,7 +43,7 @@ func TestFirstRegistration(t *testing.T) {
 		t.Error(diff)
 	}
 	q := ecs.requests[0]
-	if names := texts(q.Attributes); names[0] != "no-value=" || names[1] != "stack=prod" || names[2] != prefix+"secrets.ssm.environment-variables" ||
+	if names := texts(q.Attributes); names[0] != "no-value=" || names[1] != "stack=prod" || names[2] != prefix+"private-registry-authentication.secretsmanager" ||
 		names[len(names)-1] != "ecs.os-type-detailed=LINUX" {
 		t.Errorf("attributes %v", names)
 	}

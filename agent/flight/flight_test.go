@@ -1,4 +1,4 @@
-package image
+package flight
 
 import (
 	"context"
@@ -7,11 +7,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestFlightsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights[int]
+		var g Group[int]
 		started := 0
 		work := func(context.Context) (int, error) {
 			started++
@@ -21,21 +25,21 @@ func TestFlightsAreShared(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				if n, err := f.do(t.Context(), "key", work); n != 1 || err != nil {
+				if n, err := g.Do(t.Context(), "key", work); n != 1 || err != nil {
 					t.Errorf("%d, %v", n, err)
 				}
 			})
 		}
 		wg.Wait()
-		if n, err := f.do(t.Context(), "key", work); n != 2 || err != nil || len(f.byKey) > 0 {
-			t.Errorf("later: %d, %v, %d left", n, err, len(f.byKey))
+		if n, err := g.Do(t.Context(), "key", work); n != 2 || err != nil || len(g.byKey) > 0 {
+			t.Errorf("later: %d, %v, %d left", n, err, len(g.byKey))
 		}
 	})
 }
 
 func TestOneThatGivesUpDoesNotCancelTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights[int]
+		var g Group[int]
 		ctx, cancel := context.WithCancel(t.Context())
 		work := func(ctx context.Context) (int, error) {
 			select {
@@ -47,13 +51,13 @@ func TestOneThatGivesUpDoesNotCancelTheOthers(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() { // starts it
-			if _, err := f.do(ctx, "key", work); !errors.Is(err, context.Canceled) {
+			if _, err := g.Do(ctx, "key", work); !errors.Is(err, context.Canceled) {
 				t.Errorf("the one that gave up: %v", err)
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			if n, err := f.do(t.Context(), "key", work); n != 7 || err != nil {
+			if n, err := g.Do(t.Context(), "key", work); n != 7 || err != nil {
 				t.Errorf("the other one: %d, %v", n, err)
 			}
 		})
@@ -65,18 +69,18 @@ func TestOneThatGivesUpDoesNotCancelTheOthers(t *testing.T) {
 
 func TestTheLastToGiveUpCancelsAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights[int]
+		var g Group[int]
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		ended := false
-		_, err := f.do(ctx, "key", func(ctx context.Context) (int, error) {
+		_, err := g.Do(ctx, "key", func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			time.Sleep(time.Second)
 			ended = true
 			return 0, ctx.Err()
 		})
-		if !errors.Is(err, context.DeadlineExceeded) || !ended || len(f.byKey) > 0 {
-			t.Errorf("error %v, ended %v, %d left", err, ended, len(f.byKey))
+		if !errors.Is(err, context.DeadlineExceeded) || !ended || len(g.byKey) > 0 {
+			t.Errorf("error %v, ended %v, %d left", err, ended, len(g.byKey))
 		}
 	})
 }
@@ -84,14 +88,14 @@ func TestTheLastToGiveUpCancelsAndWaits(t *testing.T) {
 // TestFlightsUnderLoad joins and leaves at random moments; the race detector and goleak do the checking.
 func TestFlightsUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights[int]
+		var g Group[int]
 		var wg sync.WaitGroup
 		for i := range 200 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i%17) * time.Millisecond)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%13)*time.Millisecond)
 				defer cancel()
-				n, err := f.do(ctx, "key", func(ctx context.Context) (int, error) {
+				n, err := g.Do(ctx, "key", func(ctx context.Context) (int, error) {
 					select {
 					case <-time.After(6500 * time.Microsecond):
 						return 1, nil
@@ -105,8 +109,8 @@ func TestFlightsUnderLoad(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if len(f.byKey) > 0 {
-			t.Errorf("%d left", len(f.byKey))
+		if len(g.byKey) > 0 {
+			t.Errorf("%d left", len(g.byKey))
 		}
 	})
 }
