@@ -52,7 +52,7 @@ func (k *asmSecrets) Plan(t *task.Task) ([]task.Resource, error) {
 // Create fetches the secrets, all side by side, each version once however many of its members are wanted.
 func (k *asmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource) error {
 	var record asmRecord
-	if err := read(r, &record); err != nil {
+	if err := recordOf(r, &record); err != nil {
 		return err
 	}
 	keys, held := resource.ExecutionKeys(k.roles, t)
@@ -63,7 +63,7 @@ func (k *asmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource)
 	if err != nil {
 		return err
 	}
-	reads := k.readAll(ctx, keys, wants)
+	reads := k.readAll(ctx, t, keys, wants)
 	values := map[reference]string{}
 	var failures failureTexts
 	for _, w := range wants {
@@ -78,12 +78,6 @@ func (k *asmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource)
 	}
 	k.vault.put(t, task.ResourceASMSecrets, contents{values: values})
 	return nil
-}
-
-// asmRead is one read of a secret.
-type asmRead struct {
-	region string
-	id     awsapi.SecretID
 }
 
 // wanted is what of a secret goes into a container: all of it, or one member of a JSON object.
@@ -135,7 +129,7 @@ type asmAnswer struct {
 }
 
 // readAll makes each read once, all at the same time.
-func (k *asmSecrets) readAll(ctx context.Context, keys awsclient.CredentialsProvider, wants []wanted) map[asmRead]asmAnswer {
+func (k *asmSecrets) readAll(ctx context.Context, t *task.Task, keys awsclient.CredentialsProvider, wants []wanted) map[asmRead]asmAnswer {
 	answers := map[asmRead]asmAnswer{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -150,7 +144,7 @@ func (k *asmSecrets) readAll(ctx context.Context, keys awsclient.CredentialsProv
 			continue
 		}
 		all.Go(func() {
-			text, err := k.services.Secret(ctx, w.read.region, keys, w.read.id)
+			text, err := k.text(ctx, t, keys, w.read)
 			mu.Lock()
 			defer mu.Unlock()
 			answers[w.read] = asmAnswer{text, err}

@@ -24,7 +24,7 @@ func Kinds(services Services, roles *credentials.Store, vault *Vault) resource.K
 	base := craft{services: services, roles: roles, vault: vault}
 	return resource.Kinds{
 		{Name: task.ResourceRegistryAuth, Craft: &registryAuth{base}},
-		{Name: task.ResourceSSMSecrets, Craft: &ssmSecrets{base}},
+		{Name: task.ResourceSSMSecrets, Craft: &ssmSecrets{base, &reader{services: services}}},
 		{Name: task.ResourceASMSecrets, Craft: &asmSecrets{base}},
 	}
 }
@@ -62,7 +62,7 @@ func planned(kind string, record any) ([]task.Resource, error) {
 	return []task.Resource{{Kind: kind, Name: kind, Spec: spec}}, nil
 }
 
-func read(r *task.Resource, record any) error {
+func recordOf(r *task.Resource, record any) error {
 	if err := json.Unmarshal(r.Spec, record); err != nil {
 		return fmt.Errorf("%s resource: unreadable record: %w", r.Kind, err)
 	}

@@ -49,7 +49,7 @@ func (k *registryAuth) Plan(t *task.Task) ([]task.Resource, error) {
 // Create fetches the secrets, one after the other.
 func (k *registryAuth) Create(ctx context.Context, t *task.Task, r *task.Resource) error {
 	var record registryRecord
-	if err := read(r, &record); err != nil {
+	if err := recordOf(r, &record); err != nil {
 		return err
 	}
 	keys, held := resource.ExecutionKeys(k.roles, t)
@@ -58,7 +58,7 @@ func (k *registryAuth) Create(ctx context.Context, t *task.Task, r *task.Resourc
 	}
 	auths := map[task.ASMAuthData]docker.Auth{}
 	for _, s := range record.Secrets {
-		text, err := k.services.Secret(ctx, s.Region, keys, awsapi.SecretID{ID: s.CredentialsParameter})
+		text, err := k.text(ctx, t, keys, asmRead{s.Region, awsapi.SecretID{ID: s.CredentialsParameter}})
 		switch {
 		case awsapi.NoClient(err):
 			return fmt.Errorf("unable to create ASM client: %w", err)

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
-	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 // ssmSecrets are the parameters of a task.
-type ssmSecrets struct{ craft }
+type ssmSecrets struct {
+	craft
+	parameters *reader
+}
 
 // ssmRecord is the object of the resource in agent.db.
 type ssmRecord struct {
@@ -38,33 +41,31 @@ func (k *ssmSecrets) Plan(t *task.Task) ([]task.Resource, error) {
 	return planned(task.ResourceSSMSecrets, record)
 }
 
-// Create fetches the parameters: each name once, in batches, all regions and batches side by side.
+// Create fetches the parameters, all regions side by side.
 func (k *ssmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource) error {
 	var record ssmRecord
-	if err := read(r, &record); err != nil {
+	if err := recordOf(r, &record); err != nil {
 		return err
 	}
 	keys, held := resource.ExecutionKeys(k.roles, t)
 	if !held {
 		return errNoRoleSSM
 	}
-	values := map[reference]string{}
-	fetches := make([]regionFetch, 0, len(record.Secrets))
-	for region, secrets := range record.Secrets {
-		fetches = append(fetches, regionFetch{region: region, names: distinctNames(secrets)})
+	var reads []*read
+	for _, region := range slices.Sorted(maps.Keys(record.Secrets)) {
+		reads = append(reads, &read{source: source{k.role(t), region}, keys: keys, names: distinctNames(record.Secrets[region])})
 	}
-	slices.SortFunc(fetches, func(a, b regionFetch) int { return strings.Compare(a.region, b.region) })
 	var all sync.WaitGroup
-	for i := range fetches {
-		all.Go(func() { fetches[i].run(ctx, k.services, keys) })
+	for _, r := range reads {
+		all.Go(func() { k.parameters.do(ctx, r) })
 	}
 	all.Wait()
+	values := map[reference]string{}
 	var failures failureTexts
-	for i := range fetches {
-		f := &fetches[i]
-		f.tell(&failures)
-		for name, text := range f.values {
-			values[reference{name, f.region}] = text
+	for _, r := range reads {
+		r.tell(&failures)
+		for name, text := range r.values {
+			values[reference{name, r.source.region}] = text
 		}
 	}
 	if err := failures.err(); err != nil {
@@ -72,6 +73,15 @@ func (k *ssmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource)
 	}
 	k.vault.put(t, task.ResourceSSMSecrets, contents{values: values})
 	return nil
+}
+
+// role is what tasks of one role have in common.
+func (k *ssmSecrets) role(t *task.Task) string {
+	held, _ := k.roles.Get(t.ExecutionCredentialsID)
+	if held == nil || held.RoleARN == "" {
+		return t.ExecutionCredentialsID
+	}
+	return held.RoleARN
 }
 
 func distinctNames(secrets []task.Secret) []string {
@@ -84,57 +94,16 @@ func distinctNames(secrets []task.Secret) []string {
 	return names
 }
 
-// regionFetch reads the parameters of one region.
-type regionFetch struct {
-	region string
-	names  []string
-
-	values  map[string]string
-	invalid []string
-	errs    []error
-}
-
-func (f *regionFetch) run(ctx context.Context, services Services, keys awsclient.CredentialsProvider) {
-	f.values = map[string]string{}
-	var batches sync.WaitGroup
-	var mu sync.Mutex
-	for batch := range slices.Chunk(f.names, awsapi.MaxParameters) {
-		batches.Go(func() {
-			found, invalid, err := services.Parameters(ctx, f.region, keys, batch)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				f.errs = append(f.errs, err)
-				return
-			}
-			f.invalid = append(f.invalid, invalid...)
-			for _, name := range batch {
-				if i := slices.IndexFunc(found, func(p awsapi.Parameter) bool { return answers(p, name) }); i >= 0 {
-					f.values[name] = found[i].Value
-				} else if !slices.Contains(invalid, name) {
-					f.invalid = append(f.invalid, name) // neither found nor refused: there is no value either way
-				}
-			}
-		})
-	}
-	batches.Wait()
-}
-
-// answers reports whether p is what name asked for: by name or by ARN, with or without a version or label.
-func answers(p awsapi.Parameter, name string) bool {
-	return slices.Contains([]string{p.Name, p.ARN, p.Name + p.Selector, p.ARN + p.Selector}, name)
-}
-
 // tell adds the reasons for users, invalid names in the order of the task.
-func (f *regionFetch) tell(failures *failureTexts) {
-	fetching := "fetching secret data from SSM Parameter Store in " + f.region
-	if len(f.invalid) > 0 {
-		slices.SortStableFunc(f.invalid, func(a, b string) int { return slices.Index(f.names, a) - slices.Index(f.names, b) })
-		failures.add(fmt.Errorf("%s: invalid parameters: %s", fetching, strings.Join(f.invalid, ",")))
+func (w *read) tell(failures *failureTexts) {
+	fetching := "fetching secret data from SSM Parameter Store in " + w.source.region
+	if len(w.invalid) > 0 {
+		slices.SortStableFunc(w.invalid, func(a, b string) int { return slices.Index(w.names, a) - slices.Index(w.names, b) })
+		failures.add(fmt.Errorf("%s: invalid parameters: %s", fetching, strings.Join(w.invalid, ",")))
 	}
-	for _, err := range f.errs {
+	for _, err := range w.errs {
 		if awsapi.NoClient(err) {
-			failures.add(fmt.Errorf("unable to create SSM client in %s: %w", f.region, err))
+			failures.add(fmt.Errorf("unable to create SSM client in %s: %w", w.source.region, err))
 		} else {
 			failures.add(fmt.Errorf("%s: %w", fetching, err))
 		}

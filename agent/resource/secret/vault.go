@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/flight"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -16,6 +17,9 @@ import (
 type Vault struct {
 	mu    sync.RWMutex
 	tasks map[string]map[string]contents // by task ARN and kind of resource
+	texts map[string]map[asmRead]*string // by task ARN: what was read of Secrets Manager
+
+	reads flight.Group[*string]
 }
 
 // contents of one resource.
@@ -46,6 +50,7 @@ func (v *Vault) put(t *task.Task, kind string, c contents) {
 func (v *Vault) drop(t *task.Task, r *task.Resource) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	delete(v.texts, t.ARN)
 	delete(v.tasks[t.ARN], r.Kind)
 	if len(v.tasks[t.ARN]) == 0 {
 		delete(v.tasks, t.ARN)
