@@ -16,8 +16,10 @@ STAMP    := github.com/aws/amazon-ecs-agent/agent/version
 LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).GitShortHash=$(REVISION) -X $(STAMP).gitDirty=$(DIRTY)
 GOBUILD  := go build -trimpath -buildvcs=false
 
-# Packages with tests that need a real Docker engine.
-INTEG_PACKAGES = $(shell grep -rl --include='*_test.go' '^//go:build integration' agent ecs-init misc | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+# Packages with tests that need a real Docker engine; the second list makes network namespaces, mounts, and needs root as well.
+integ_packages_in = $(shell grep -rl --include='*_test.go' '^//go:build integration' $(1) | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
+INTEG_PACKAGES = $(filter-out $(ROOT_INTEG_PACKAGES),$(call integ_packages_in,agent misc))
+ROOT_INTEG_PACKAGES = $(call integ_packages_in,ecs-init misc/cni-plugins)
 # What go test is told besides the packages, for example: make test-unit TESTFLAGS='-run Persist -v'
 TESTFLAGS ?=
 
@@ -91,9 +93,10 @@ test-clients: go ## what published clients of AWS make of local-ecs and the agen
 simulate: go ## random tasks, faults and crashes in virtual time: N schedules, default 100000
 	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000)
 
-run-integ-tests: go ## tests against a real Docker engine
+run-integ-tests: go ## tests against a real Docker engine, network namespaces and mounts
 	@scripts/need-test-tools.sh
 	scripts/with-docker.sh go test -tags integration -count 1 -p 1 -timeout 15m $(TESTFLAGS) $(INTEG_PACKAGES)
+	scripts/with-docker.sh go test -tags integration -count 1 -p 1 -timeout 5m -exec $(CURDIR)/scripts/as-root.sh $(TESTFLAGS) $(ROOT_INTEG_PACKAGES)
 
 test-e2e: go ## the agent and local-ecs together on real Docker
 	scripts/with-docker.sh go test -tags e2e -count 1 -timeout 20m $(TESTFLAGS) ./misc/e2e
@@ -108,6 +111,8 @@ bench: static local-ecs ## Go benchmarks, then size, memory and speed of the age
 
 lint: go ## gofmt, vet, staticcheck, other platforms, shellcheck
 	scripts/lint.sh
+
+include ecs-init/ecs-init.mk
 
 .PHONY: clean
 clean: ## remove out/

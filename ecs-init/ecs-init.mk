@@ -4,11 +4,11 @@ PACKAGE_ARCHS ?= amd64 arm64
 # Own variables of package.sh: RELEASE, DIST, MAINTAINER, VENDOR, SIGN_KEY.
 INIT_STAMP   := github.com/aws/amazon-ecs-agent/ecs-init/release
 INIT_LDFLAGS := -s -w -X $(INIT_STAMP).Version=$(VERSION) -X $(INIT_STAMP).Revision=$(REVISION) -X $(INIT_STAMP).Dirty=$(DIRTY)
-PACKAGE       = VERSION='$(VERSION)' REVISION='$(REVISION)' DIRTY='$(DIRTY)' AGENT_LDFLAGS='$(LDFLAGS)' scripts/packaging/package.sh
+PACKAGE       = VERSION='$(VERSION)' REVISION='$(REVISION)' DIRTY='$(DIRTY)' AGENT_LDFLAGS='$(LDFLAGS)' CNI_PLUGINS='$(CNI_PLUGINS)' CNI_LDFLAGS='$(CNI_LDFLAGS)' scripts/packaging/package.sh
 
 ## packages
 
-.PHONY: ecs-init volume-plugin packages agent-tar deb rpm package-root test-packages
+.PHONY: ecs-init volume-plugin packages agent-tar deb rpm
 ecs-init: go ## out/amazon-ecs-init, which runs the agent as a system service
 	$(GOBUILD) -ldflags '$(INIT_LDFLAGS)' -o out/amazon-ecs-init ./ecs-init
 
@@ -17,15 +17,11 @@ volume-plugin: go ## out/amazon-ecs-volume-plugin, the Docker volume driver for 
 
 packages: agent-tar deb rpm ## everything that is released
 
-# Certificates and licenses of the agent's image; package.sh builds the agent for each architecture.
-package-root: static
-	scripts/stage-image.sh
-
-agent-tar: package-root ## out/ecs-agent-v<version>.tar for each architecture, with checksums; no Docker needed
+agent-tar: go ## out/ecs-agent-v<version>.tar for each architecture, with checksums; no Docker needed
 	set -e; for arch in $(PACKAGE_ARCHS); do $(PACKAGE) image $$arch; done
 
-deb: package-root ## out/amazon-ecs-init-<version>-1.<arch>.deb (PACKAGE_ARCHS="amd64 arm64")
+deb: go ## out/amazon-ecs-init-<version>-1.<arch>.deb (PACKAGE_ARCHS="amd64 arm64")
 	set -e; for arch in $(PACKAGE_ARCHS); do $(PACKAGE) deb $$arch; done
 
-rpm: package-root ## out/amazon-ecs-init-<version>-1.<arch>.rpm and, for Amazon Linux, out/ecs-init-<version>-1.amzn2023.<arch>.rpm
+rpm: go ## out/amazon-ecs-init-<version>-1.<arch>.rpm and, for Amazon Linux, out/ecs-init-<version>-1.amzn2023.<arch>.rpm
 	set -e; for arch in $(PACKAGE_ARCHS); do $(PACKAGE) rpm $$arch; $(PACKAGE) amazon-linux $$arch; done

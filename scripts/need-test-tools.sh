@@ -1,6 +1,18 @@
 #!/usr/bin/env bash
-# Makes sure that the integration tests find the program they make their images of.
+# Makes sure that the integration tests find the programs they use: one to make images of, and those of the host that ecs-init runs.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-[ -x /bin/busybox ] || need_packages busybox-static
+export PATH=$PATH:/usr/sbin:/sbin
+packages=()
+want() { # want COMMAND PACKAGE
+	command -v "$1" >/dev/null || packages+=("$2")
+}
+[ -x /bin/busybox ] || packages+=(busybox-static)
+want ip iproute2
+want iptables iptables
+want sysctl procps
+want unshare util-linux
+want gpg gpg
+want gpgv gpgv
+[ ${#packages[@]} = 0 ] || need_packages "${packages[@]}"

@@ -3,8 +3,8 @@
 #
 #   package.sh deb|rpm|amazon-linux|image amd64|arm64
 #
-# `image` writes the agent's image alone, as it is published: ecs-agent-v<version>.tar with checksums. Needs out/image (see
-# scripts/stage-image.sh). From the environment: GO (default go), VERSION, REVISION, DIRTY, AGENT_LDFLAGS, CNI_LDFLAGS; RELEASE
+# `image` writes the agent's image alone, as it is published: ecs-agent-v<version>.tar with checksums. From the environment:
+# GO (default go), VERSION, REVISION, DIRTY, AGENT_LDFLAGS; CNI_PLUGINS, the names of the plugins, and CNI_LDFLAGS; RELEASE
 # (default 1), DIST (default .amzn2023), MAINTAINER, VENDOR; SIGN_KEY, a GnuPG key to sign the results with.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -20,6 +20,7 @@ maintainer=${MAINTAINER:-Amazon Web Services <ecs-agent-external@amazon.com>}
 vendor=${VENDOR:-Amazon Web Services}
 version=${VERSION:-$(cat VERSION)}
 revision=${REVISION:-unknown}
+read -ra plugins <<<"${CNI_PLUGINS:?}"
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 
 case $arch in
@@ -30,16 +31,19 @@ esac
 
 work=$out/package/$format-$arch
 rm -rf "$work"
-mkdir -p "$work/root"
+mkdir -p "$work"
 
 build() { # build FILE PACKAGE LDFLAGS
 	env CGO_ENABLED=0 GOOS=linux GOARCH="$arch" "$go" build -trimpath -buildvcs=false -ldflags "$3" -o "$1" "$2"
 }
 
 say "image of the agent $version for $arch"
-cp -r "$out/image/." "$work/root"
-build "$work/root/agent" ./agent "${AGENT_LDFLAGS:--s -w}"
-build "$work/root/amazon-ecs-cni-plugins/vpc-eni" ./misc/cni-plugins "${CNI_LDFLAGS:--s -w}"
+build "$work/agent" ./agent "${AGENT_LDFLAGS:--s -w}"
+build "$work/cni-plugins/${plugins[0]}" ./misc/cni-plugins "${CNI_LDFLAGS:--s -w}"
+for name in "${plugins[@]:1}"; do
+	ln -s "${plugins[0]}" "$work/cni-plugins/$name"
+done
+AGENT=$work/agent PLUGINS=$work/cni-plugins ARCH=$arch scripts/stage-image.sh "$work/root"
 "$go" run ./scripts/packaging/imagetar -root "$work/root" -arch "$arch" -created "$epoch" -o "$work/ecs-agent.tar"
 
 sign() {
