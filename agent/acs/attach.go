@@ -1,44 +1,54 @@
 package acs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// Attachment messages announce devices (network interfaces, EBS volumes) that ECS attaches to the instance. This agent
-// acknowledges them, as every agent does whose attachment features are off; it does not watch for the devices, so ECS gives
-// the attachment up when its time is over.
+// Attachment messages announce devices that ECS attaches to the instance. Network interfaces are followed until they are
+// there; EBS volumes are acknowledged only, as by every agent without that feature: ECS gives them up when their time is over.
 
-// defaultAttachmentWait is how long ECS waits for an attachment when the message does not say.
+// defaultAttachmentWait is how long ECS waits for a volume when the message does not say.
 const defaultAttachmentWait = 5 * time.Minute
 
-func (s *Session) handleTaskENIs(m *attachTaskENIMessage) {
+func (s *Session) handleTaskENIs(ctx context.Context, m *attachTaskENIMessage) {
 	if err := m.check(); err != nil {
 		rejected("AttachTaskNetworkInterfacesMessage", err)
 		return
 	}
-	s.acceptENIs(m.MessageID, m.ClusterARN, m.ContainerInstanceARN, m.TaskARN, m.WaitTimeoutMS, m.ENIs)
+	s.acceptENIs(ctx, m.MessageID, m.WaitTimeoutMS, m.ENIs, task.Attachment{
+		Type: task.AttachmentTaskENI, TaskARN: m.TaskARN, TaskClusterARN: m.TaskClusterARN,
+		ClusterARN: m.ClusterARN, ContainerInstanceARN: m.ContainerInstanceARN,
+	})
 }
 
-func (s *Session) handleInstanceENIs(m *attachInstanceENIMessage) {
+func (s *Session) handleInstanceENIs(ctx context.Context, m *attachInstanceENIMessage) {
 	if err := m.check(); err != nil {
 		rejected("AttachInstanceNetworkInterfacesMessage", err)
 		return
 	}
-	s.acceptENIs(m.MessageID, m.ClusterARN, m.ContainerInstanceARN, "", m.WaitTimeoutMS, m.ENIs)
+	s.acceptENIs(ctx, m.MessageID, m.WaitTimeoutMS, m.ENIs, task.Attachment{
+		Type: task.AttachmentInstanceENI, ClusterARN: m.ClusterARN, ContainerInstanceARN: m.ContainerInstanceARN,
+	})
 }
 
-func (s *Session) acceptENIs(messageID, cluster, instance, taskARN string, waitMS int64, enis []*wireENI) {
+// acceptENIs takes the interfaces of a message in and acknowledges it; common is what they have in common.
+func (s *Session) acceptENIs(ctx context.Context, messageID string, waitMS int64, enis []*wireENI, common task.Attachment) {
+	common.ExpiresAt = time.Now().Add(time.Duration(waitMS) * time.Millisecond)
+	var announced []task.Attachment
 	for _, e := range enis {
-		logger.Warn("ECS attaches a network interface; this agent does not support task networking and will not look for it",
-			logger.F("messageID", messageID), logger.F("taskARN", taskARN), logger.F("attachmentARN", e.AttachmentARN),
-			logger.F("mac", e.MAC), logger.F("wait", waitMS))
+		a := common
+		a.ARN, a.MAC = e.AttachmentARN, e.MAC
+		announced = append(announced, a)
 	}
-	s.answer("AckRequest", ackRequest{Cluster: cluster, ContainerInstance: instance, MessageID: messageID})
+	s.config.ENIs.Accept(ctx, announced...)
+	s.answer("AckRequest", ackRequest{Cluster: common.ClusterARN, ContainerInstance: common.ContainerInstanceARN, MessageID: messageID})
 }
 
 func (s *Session) handleConfirmAttachment(m *confirmAttachmentMessage) {

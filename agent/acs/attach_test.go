@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 func TestAttachENIsAreAcknowledged(t *testing.T) {
@@ -19,6 +22,36 @@ func TestAttachENIsAreAcknowledged(t *testing.T) {
 		for range 2 { // also when they are repeated
 			same(t, "answers", b.receive(t, c.Receive), expected(t, c.Send))
 		}
+	}
+}
+
+func TestAttachedENIs(t *testing.T) {
+	const enis = `"waitTimeoutMs":60000,"elasticNetworkInterfaces":[` +
+		`{"attachmentArn":"a1","ec2Id":"eni-1","macAddress":"m1","ipv4Addresses":[{"privateAddress":"10.0.0.10"}],"subnetGatewayIpv4Address":"10.0.0.1/20"},` +
+		`{"attachmentArn":"a2","ec2Id":"eni-2","macAddress":"m2","ipv6Addresses":[{"address":"2600::1"}],"subnetGatewayIpv6Address":"fe80::1/64"}]}`
+	const head = `{"messageId":"m","clusterArn":"` + clusterARN + `","containerInstanceArn":"` + instanceARN + `",`
+	cases := []struct {
+		kind, message string
+		common        task.Attachment
+	}{
+		{"AttachTaskNetworkInterfacesMessage", head + `"taskArn":"t","taskClusterArn":"c",` + enis,
+			task.Attachment{Type: task.AttachmentTaskENI, TaskARN: "t", TaskClusterARN: "c"}},
+		{"AttachInstanceNetworkInterfacesMessage", head + enis, task.Attachment{Type: task.AttachmentInstanceENI}},
+	}
+	for _, c := range cases {
+		b := newBench(0)
+		begun := time.Now()
+		b.receive(t, frame(c.kind, c.message))
+		c.common.ClusterARN, c.common.ContainerInstanceARN = clusterARN, instanceARN
+		first, second := c.common, c.common
+		first.ARN, first.MAC, second.ARN, second.MAC = "a1", "m1", "a2", "m2"
+		for i := range b.enis.announced {
+			if wait := b.enis.announced[i].ExpiresAt.Sub(begun); wait < time.Minute || wait > 2*time.Minute {
+				t.Errorf("%s: waits %v", c.kind, wait)
+			}
+			b.enis.announced[i].ExpiresAt = time.Time{}
+		}
+		same(t, c.kind, b.enis.announced, []task.Attachment{first, second})
 	}
 }
 

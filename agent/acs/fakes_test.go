@@ -152,6 +152,13 @@ func (e *fakeEngine) SetCredentials(arn string, role credentials.RoleType, id st
 // add puts a task into the engine as if it had been accepted before.
 func (e *fakeEngine) add(t *task.Task) { e.tasks = append(e.tasks, t) }
 
+// fakeENIs keeps what was announced.
+type fakeENIs struct{ announced []task.Attachment }
+
+func (e *fakeENIs) Accept(_ context.Context, announced ...task.Attachment) {
+	e.announced = append(e.announced, announced...)
+}
+
 // fakeManifest keeps the number in memory.
 type fakeManifest struct {
 	mu   sync.Mutex
@@ -175,6 +182,7 @@ func (m *fakeManifest) SetManifestSeq(n int64) error {
 type bench struct {
 	*Session
 	engine   *fakeEngine
+	enis     *fakeENIs
 	manifest *fakeManifest
 	store    *credentials.Store
 	conn     connection
@@ -182,10 +190,10 @@ type bench struct {
 
 func newBench(known int64) *bench {
 	b := &bench{
-		engine: &fakeEngine{}, manifest: &fakeManifest{seq: known}, store: &credentials.Store{},
+		engine: &fakeEngine{}, enis: &fakeENIs{}, manifest: &fakeManifest{seq: known}, store: &credentials.Store{},
 		conn: connection{beats: make(chan outgoing, beatLimit)},
 	}
-	b.Session = New(Config{Engine: b.engine, Credentials: b.store, Manifest: b.manifest})
+	b.Session = New(Config{Engine: b.engine, ENIs: b.enis, Credentials: b.store, Manifest: b.manifest})
 	return b
 }
 

@@ -43,6 +43,7 @@ type (
 		ClusterARN           string     `json:"clusterArn"`
 		ContainerInstanceARN string     `json:"containerInstanceArn"`
 		TaskARN              string     `json:"taskArn"`
+		TaskClusterARN       string     `json:"taskClusterArn"`
 		WaitTimeoutMS        int64      `json:"waitTimeoutMs"`
 		ENIs                 []*wireENI `json:"elasticNetworkInterfaces"`
 	}

@@ -37,6 +37,12 @@ type Engine interface {
 	SetCredentials(arn string, role credentials.RoleType, credentialsID string) bool
 }
 
+// ENIs follows the network interfaces that ECS attaches to the instance.
+type ENIs interface {
+	// Accept takes interfaces in that are being attached. They are durable when it returns, if the disk allows it.
+	Accept(ctx context.Context, announced ...task.Attachment)
+}
+
 // Endpoints finds the service's address.
 type Endpoints interface {
 	DiscoverPollEndpoint(ctx context.Context, cluster, containerInstanceARN string) (string, error)
@@ -66,6 +72,7 @@ type Config struct {
 	Endpoints   Endpoints
 	Dialer      Dialer
 	Engine      Engine
+	ENIs        ENIs
 	Credentials *credentials.Store
 	Manifest    ManifestStore
 
@@ -159,9 +166,9 @@ func (s *Session) handle(ctx context.Context, r received) {
 	case *credentialsMessage:
 		s.handleCredentials(m)
 	case *attachTaskENIMessage:
-		s.handleTaskENIs(m)
+		s.handleTaskENIs(ctx, m)
 	case *attachInstanceENIMessage:
-		s.handleInstanceENIs(m)
+		s.handleInstanceENIs(ctx, m)
 	case *confirmAttachmentMessage:
 		s.handleConfirmAttachment(m)
 	case *taskManifestMessage:

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/metadatafile"
+	"github.com/aws/amazon-ecs-agent/agent/netdev"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
 	"github.com/aws/amazon-ecs-agent/agent/store"
@@ -44,6 +45,9 @@ type agent struct {
 	cgroups  *cgroup.Tree
 	// pauseImage says that Docker has the image of pause containers.
 	pauseImage bool
+	// vpc and devices are set with task networking only.
+	vpc     registration.VPC
+	devices *netdev.Watch
 }
 
 // construct reads the configuration and connects to what every mode of the program needs.
@@ -128,7 +132,9 @@ func (a *agent) printAttributes(ctx context.Context, out io.Writer) error {
 
 // facts are what the capabilities depend on.
 func (a *agent) facts(ctx context.Context) registration.Facts {
-	facts := registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions(), PauseImageLoaded: a.pauseImage, GPU: a.gpu}
+	facts := registration.Facts{Config: a.cfg, DockerAPIVersions: a.docker.CapabilityVersions(), PauseImageLoaded: a.pauseImage, GPU: a.gpu, VPC: a.vpc}
+	versions := a.pluginVersions(ctx)
+	facts.VPCENIVersion, facts.BranchENIVersion = versions.ENI, versions.BranchENI
 	facts.LegacyPlugins, facts.ManagedPlugins = registration.VolumePlugins(ctx, os.DirFS("/"), a.docker)
 	facts.FaultInjectionUsable = a.faultsUsable(ctx)
 	return facts

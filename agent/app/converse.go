@@ -14,6 +14,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/acs"
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/eni"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/introspection"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
 	"github.com/aws/amazon-ecs-agent/agent/image"
@@ -36,6 +37,7 @@ type conversations struct {
 	agent      *agent
 	tasks      *engine.Engine
 	stats      *stats.Collector
+	enis       *eni.Tracker
 	reporter   *report.Reporter
 	cleaner    *image.Cleaner
 	registered registration.Result
@@ -48,6 +50,7 @@ type conversations struct {
 func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoints *taskEndpoints) {
 	a, registered := c.agent, c.registered
 	parts.Go(func() error { return c.reporter.Run(ctx, registered.Cluster, c.tasks) })
+	a.followENIs(ctx, parts, c.enis, registered.Cluster)
 	parts.Go(func() error { return c.introspection().Run(ctx) })
 	parts.Go(func() error { return c.cleaner.Run(ctx) })
 	if a.cfg.SpotInstanceDrainingEnabled {
@@ -153,6 +156,7 @@ func (c *conversations) control(checkHealth func(context.Context), deregistered 
 		Endpoints:            a.ecs,
 		Dialer:               a.websocket(acs.ErrorTypes),
 		Engine:               c.tasks,
+		ENIs:                 c.enis,
 		Credentials:          &a.roles,
 		Manifest:             newManifestNumber(a.store, c.manifest),
 		CheckHealth:          checkHealth,

@@ -8,18 +8,19 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// loadPauseImage brings the image of pause containers into Docker, as it came with the agent, and reports whether it is
-// there. Tasks cannot share PID or IPC namespaces without.
-func (a *agent) loadPauseImage(ctx context.Context) bool {
+// loadPauseImage brings the image of pause containers into Docker, as it came with the agent. Tasks cannot share PID or IPC
+// namespaces without, nor have a network of their own.
+func (a *agent) loadPauseImage(ctx context.Context) error {
 	err := image.LoadTar(ctx, a.docker, a.cfg.PauseContainerTarballPath, task.PauseImage)
 	if err == nil {
-		return true
+		a.pauseImage = true
+		return nil
 	}
-	there := a.hasPauseImage(ctx)
+	a.pauseImage = a.hasPauseImage(ctx)
 	if ctx.Err() == nil {
-		logger.Warn("Failed to load pause container: "+err.Error(), logger.F("image", task.PauseImage), logger.F("imageIsThere", there))
+		logger.Warn("Failed to load pause container: "+err.Error(), logger.F("image", task.PauseImage), logger.F("imageIsThere", a.pauseImage))
 	}
-	return there
+	return err
 }
 
 func (a *agent) hasPauseImage(ctx context.Context) bool {

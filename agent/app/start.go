@@ -10,6 +10,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/container"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/eni"
 	"github.com/aws/amazon-ecs-agent/agent/image"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
@@ -67,6 +68,8 @@ func (a *agent) start(ctx context.Context) error {
 		return err
 	}
 	tasksEngine.Restore(state.Tasks)
+	enis := eni.New(a.store, a.ecs)
+	enis.Restore(state.Attachments, time.Now())
 	collector := a.newCollector(tasksEngine)
 
 	// What runs ends with ctx or with the first part that fails, and is waited for.
@@ -91,7 +94,7 @@ func (a *agent) start(ctx context.Context) error {
 			a.completeMetadataFiles(partsCtx, tasksEngine)
 			return nil
 		})
-		(&conversations{agent: a, tasks: tasksEngine, stats: collector, reporter: reporter, cleaner: cleaner, registered: registered,
+		(&conversations{agent: a, tasks: tasksEngine, stats: collector, enis: enis, reporter: reporter, cleaner: cleaner, registered: registered,
 			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
 	})
@@ -215,7 +218,9 @@ func (a *agent) register(ctx context.Context, identity registration.Identity, ho
 	if err != nil {
 		return registration.Result{}, err
 	}
-	a.pauseImage = a.loadPauseImage(ctx)
+	if err := a.checkTaskNetworking(ctx, a.loadPauseImage(ctx)); err != nil {
+		return registration.Result{}, err
+	}
 	registrar := &registration.Registrar{ECS: a.ecs, Metadata: a.metadata, Credentials: a.instance, EC2: ec2}
 	result, err := registrar.Register(ctx, registration.Request{Facts: a.facts(ctx), Resources: host, Cluster: identity.Cluster, ContainerInstanceARN: identity.ContainerInstanceARN})
 	if err != nil {
