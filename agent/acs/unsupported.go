@@ -15,8 +15,6 @@ var missing = []struct {
 	{"network mode awsvpc", func(t *task.Task) bool { return t.NetworkMode == task.NetworkAWSVPC }},
 	{"Service Connect", func(t *task.Task) bool { return t.ServiceConnect != nil }},
 	{"Amazon EBS volumes", hasVolume(task.VolumeEBS)},
-	{"Amazon S3 Files volumes", hasVolume(task.VolumeS3Files)},
-	{"Amazon EFS volumes", hasVolume(task.VolumeEFS)},
 	{"FSx for Windows File Server volumes", hasVolume(task.VolumeFSxWindows)},
 	{"FireLens log routers", anyContainer(func(c *task.Container) bool { return c.Firelens != nil })},
 	{"credential specs (gMSA)", anyContainer(func(c *task.Container) bool { return len(c.CredentialSpecs) > 0 })},

@@ -35,7 +35,12 @@ func (a *agent) newResources() resources {
 		Tree: a.cgroups, Enabled: a.cfg.TaskCPUMemLimit.Enabled, Period: a.cfg.CgroupCPUPeriod, Pids: a.cfg.TaskPidsLimit,
 	}}}
 	r.kinds = slices.Concat(limits, secret.Kinds(a.aws, &a.roles, r.secrets), resource.Kinds{
-		{Name: task.ResourceDockerVolume, Craft: &volume.Craft{Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName}},
+		{Name: task.ResourceDockerVolume, Craft: &volume.Craft{
+			Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName,
+			FileSystems: volume.FileSystems{
+				Region: a.cfg.AWSRegion, Plugin: slices.Contains(a.cfg.VolumePluginCapabilities, "efsAuth"), CredentialsPath: mapping.CredentialsPath,
+			},
+		}},
 		{Name: task.ResourceEnvFiles, Craft: r.envfiles},
 	})
 	return r

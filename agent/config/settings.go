@@ -86,6 +86,9 @@ func (s setting) defaultText() string {
 	case Toggle:
 		return fmt.Sprintf("`%t`", v.Enabled)
 	case []string:
+		if len(v) == 0 {
+			return "`[]`"
+		}
 		return "`[\"" + strings.Join(v, "\",\"") + "\"]`"
 	case []uint16:
 		return "`" + strings.ReplaceAll(fmt.Sprint(v), " ", ",") + "`"

@@ -25,7 +25,6 @@ var notSupportedYet = []pending{
 	{"CSIDriverSocketPath", whenGiven},
 	{"NodeStageTimeout", whenGiven},
 	{"NodeUnstageTimeout", whenGiven},
-	{"ECS_VOLUME_PLUGIN_CAPABILITIES", whenGiven},
 	// Metrics and metadata.
 	{"ECS_ENABLE_PROMETHEUS_METRICS", whenTrue},
 	{"ECS_ENABLE_FIRELENS_ASYNC", whenGiven},

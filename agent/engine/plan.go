@@ -74,11 +74,19 @@ func (p *plan) run(c *task.Container, step task.Step) {
 func (p *plan) resources() {
 	for i := range p.t.Resources {
 		r := &p.t.Resources[i]
-		if r.Known != task.ResourceNone || r.Desired != task.ResourceCreated || r.InFlight || r.NeedsExecutionRole() && !p.t.Engine.ExecutionRole {
+		if r.Known != task.ResourceNone || r.Desired != task.ResourceCreated || r.InFlight || r.NeedsExecutionRole() && !p.t.Engine.ExecutionRole ||
+			!networkReady(p.t) && r.NeedsNetwork() {
 			continue
 		}
 		p.steps = append(p.steps, Step{Kind: CreateResource, Resource: ResourceID{r.Kind, r.Name}})
 	}
+}
+
+// networkReady reports whether the task's network is there, if it is to have one of its own.
+func networkReady(t *task.Task) bool {
+	return t.NetworkMode != task.NetworkAWSVPC || slices.ContainsFunc(t.Containers, func(c *task.Container) bool {
+		return c.Type == task.CNIPause && c.Known >= task.ContainerResourcesProvisioned
+	})
 }
 
 // release plans to drop what resources hold for the creation of containers alone, once no container is left to create.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,33 @@ func TestWhatStatisticsNeedAfterARestartIsSavedWithTheContainer(t *testing.T) {
 	}
 	if out := Apply(tk, RestartStatsSet{Container: "other", Data: []byte(`{}`)}, noon, Rules{}); out.Task.Containers[0].RestartStats != nil {
 		t.Error("kept for another container")
+	}
+}
+
+func TestFileSystemsWaitForTheNetworkOfTheTask(t *testing.T) {
+	fileSystem := task.Resource{Kind: task.ResourceDockerVolume, Name: "files", Desired: task.ResourceCreated, Spec: []byte(`{"volumeType":"efs"}`)}
+	plain := task.Resource{Kind: task.ResourceDockerVolume, Name: "plain", Desired: task.ResourceCreated, Spec: []byte(`{}`)}
+	for _, c := range []struct {
+		mode  string
+		pause task.ContainerStatus
+		want  []string
+	}{
+		{"awsvpc", task.ContainerRunning, []string{"plain"}},
+		{"awsvpc", task.ContainerResourcesProvisioned, []string{"files", "plain"}},
+		{"bridge", task.ContainerNone, []string{"files", "plain"}},
+	} {
+		tsk := &task.Task{NetworkMode: c.mode, Desired: task.Running, Resources: task.Resources{fileSystem, plain}, Engine: task.Progress{Admitted: true},
+			Containers: []*task.Container{{Name: "pause", Type: task.CNIPause, Known: c.pause, Desired: c.pause}}}
+		steps, _ := Plan(tsk, time.Now(), Rules{})
+		var got []string
+		for _, s := range steps {
+			if s.Kind == CreateResource {
+				got = append(got, s.Resource.Name)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s, pause container %s: %v, want %v", c.mode, c.pause, got, c.want)
+		}
 	}
 }
 

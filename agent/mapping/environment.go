@@ -11,8 +11,8 @@ import (
 // endpointAddress is where containers reach the agent's credentials and metadata server.
 const endpointAddress = "http://169.254.170.2"
 
-// credentialsPath is the path of a role's credentials on that server.
-func credentialsPath(id string) string { return "/v2/credentials/" + id }
+// CredentialsPath is the path of a role's credentials on that server.
+func CredentialsPath(id string) string { return "/v2/credentials/" + id }
 
 // taskVariables are the variables of the task definition.
 func taskVariables(b *build) error {
@@ -32,7 +32,7 @@ func taskRoleVariable(b *build) error {
 			logger.F("containerName", b.c.Name), logger.CredentialsID(id))
 		return nil
 	}
-	b.env["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = credentialsPath(id)
+	b.env["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = CredentialsPath(id)
 	return nil
 }
 

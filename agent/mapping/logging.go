@@ -36,7 +36,7 @@ func logsCredentialsEndpoint(b *build) error {
 		//lint:ignore ST1005 the text users see
 		return errors.New("Unable to get execution role credentials for task")
 	}
-	b.setLogOption(optionCredentialsEndpoint, credentialsPath(id))
+	b.setLogOption(optionCredentialsEndpoint, CredentialsPath(id))
 	return nil
 }
 

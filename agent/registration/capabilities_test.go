@@ -160,7 +160,7 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		Config: &config.Config{
 			AvailableLoggingDrivers: []string{"json-file", "none"}, TaskIAMRoleEnabled: true, TaskIAMRoleEnabledForNetworkHost: true,
 			TaskCPUMemLimit: config.Toggle{Enabled: true}, TaskENIEnabled: true, GPUSupportEnabled: true, EBSTASupportEnabled: true,
-			SELinuxCapable: true, AppArmorCapable: true, OverrideAWSLogsExecutionRole: true, GMSACapable: true,
+			SELinuxCapable: true, AppArmorCapable: true, OverrideAWSLogsExecutionRole: true, GMSACapable: true, VolumePluginCapabilities: []string{"efsAuth"},
 		},
 		DockerAPIVersions: []string{"1.24", "1.25"}, PauseImageLoaded: true, GPU: &GPU{DriverVersion: "1"}, LegacyPlugins: []string{"legacy"}, ManagedPlugins: []string{"p:latest"},
 		VPCENIVersion: "v", VPC: VPC{ID: "v"}, ExecUsable: true, ServiceConnectLoaded: true, EBSDriverPresent: true, FaultInjectionUsable: true,
@@ -181,7 +181,8 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		prefix + "task-cpu-mem-limit", prefix + "increased-task-cpu-limit",
 		legacyPrefix + "ecr-auth", prefix + "execution-role-ecr-pull", prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
 		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest",
-		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing", prefix + "fault-injection", prefix + "ipv6-only",
+		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing",
+		prefix + "efs", prefix + "storage.s3-files", prefix + "efsAuth", prefix + "fault-injection", prefix + "ipv6-only",
 	}
 	got, err := Capabilities(f)
 	if err != nil {

@@ -159,6 +159,23 @@ func (r *Resource) NeedsExecutionRole() bool {
 	return false
 }
 
+// NeedsNetwork reports whether the resource is made over the task's network, where it has one of its own: file systems are
+// mounted through it. Records of other agents tell by the type in the driver's options alone.
+func (r *Resource) NeedsNetwork() bool {
+	if r.Kind != ResourceDockerVolume {
+		return false
+	}
+	var volume struct {
+		Type   string       `json:"volumeType"`
+		Config DockerVolume `json:"dockerVolumeConfiguration"`
+	}
+	if json.Unmarshal(r.Spec, &volume) != nil {
+		return false
+	}
+	fileSystem := func(kind string) bool { return kind == VolumeEFS || kind == VolumeS3Files }
+	return fileSystem(volume.Type) || volume.Config.Driver == DriverECS && fileSystem(volume.Config.DriverOpts["type"])
+}
+
 // KeptInMemory reports whether what the resource fetched is lost with the agent's process.
 func (r *Resource) KeptInMemory() bool {
 	switch r.Kind {

@@ -17,6 +17,10 @@ const (
 	VolumeAttachment = "attachment" // placeholder: the task's attachment says what it is
 )
 
+// DriverECS is the Docker volume driver that comes with ecs-init. It mounts file systems, in awsvpc tasks over the task's
+// own network.
+const DriverECS = "amazon-ecs-volume-plugin"
+
 // ScopeTask marks Docker volumes that live as long as their task. Every other scope is shared.
 const ScopeTask = "task"
 
@@ -38,9 +42,10 @@ type Volume struct {
 
 	// HostPath is the bind source of a host volume with a path.
 	HostPath string
-	// Docker is set for docker volumes, and for host volumes without a path: those live in a local Docker volume.
+	// Docker is set for what a Docker volume driver keeps: docker volumes, host volumes without a path (those live in a
+	// local Docker volume), and the volumes of file systems (VolumeEFS, VolumeS3Files) once the task was prepared.
 	Docker *DockerVolume
-	// Config is the configuration object of every other type, as received.
+	// Config is the configuration object of every other type, and of file systems before that, as received.
 	Config json.RawMessage
 }
 
@@ -111,6 +116,13 @@ func (v *Volume) UnmarshalJSON(data []byte) error {
 		if err := json.Unmarshal(config, v.Docker); err != nil {
 			return fmt.Errorf("volume %q: %w", v.Name, err)
 		}
+	case VolumeEFS, VolumeS3Files:
+		var prepared DockerVolume
+		if json.Unmarshal(config, &prepared) == nil && prepared.Name != "" {
+			v.Docker = &prepared
+			return nil
+		}
+		v.Config = config
 	default:
 		v.Config = config
 	}
@@ -125,7 +137,7 @@ func (v Volume) MarshalJSON() ([]byte, error) {
 		out["host"] = hostVolume{HostPath: v.Docker.Name}
 	case v.Type == VolumeHost:
 		out["host"] = hostVolume{SourcePath: v.HostPath}
-	case v.Type == VolumeDocker:
+	case v.Docker != nil:
 		out[volumeConfigKeys[v.Type]] = v.Docker
 	case v.Type == VolumeAttachment:
 		return nil, fmt.Errorf("volume %q: an attachment placeholder cannot be saved", v.Name)

@@ -1,5 +1,5 @@
-// Package volume keeps the Docker volumes of tasks: volumes of their own that live as long as the task, and shared ones
-// that the agent may create but never removes.
+// Package volume keeps the Docker volumes of tasks: volumes of their own that live as long as the task, those of file
+// systems among them, and shared ones that the agent may create but never removes.
 package volume
 
 import (
@@ -29,25 +29,31 @@ type Craft struct {
 	// (ECS_SHARED_VOLUME_MATCH_FULL_CONFIG).
 	MatchFullConfig bool
 	// Name chooses the name in Docker of a new task's volume.
-	Name func(*task.Task, *task.Volume) string
+	Name        func(*task.Task, *task.Volume) string
+	FileSystems FileSystems
 }
 
 // spec is the object of a volume in agent.db.
 type spec struct {
 	Name   string            `json:"name"`
 	Volume task.DockerVolume `json:"dockerVolumeConfiguration"`
+	// Type of the volume in the task, if it is a file system. An addition of ours to agent.db.
+	Type string `json:"volumeType,omitempty"`
 }
 
 // errCannotCreate is the reason when Docker gives none.
 var errCannotCreate = errors.New("VolumeError: Agent could not create task's volume resources")
 
-// Plan says which volumes a new task needs, and names them on the task: those of Docker volumes, and of host volumes
-// without a path that some container mounts. It does not call Docker.
+// Plan says which volumes a new task needs, and names them on the task: those of Docker volumes, of file systems, and of
+// host volumes without a path that some container mounts. It does not call Docker.
 func (k *Craft) Plan(t *task.Task) ([]task.Resource, error) {
 	volumes := append([]task.Volume(nil), t.Volumes...)
 	var resources []task.Resource
 	for i := range volumes {
 		v := &volumes[i]
+		if err := k.FileSystems.configure(t, v); err != nil {
+			return nil, err
+		}
 		if v.Docker == nil || v.Type == task.VolumeHost && !mounted(t, v.Name) {
 			continue
 		}
@@ -60,7 +66,11 @@ func (k *Craft) Plan(t *task.Task) ([]task.Resource, error) {
 		}
 		named.Mountpoint = named.Name
 		v.Docker = &named
-		text, err := json.Marshal(spec{Name: v.Name, Volume: named})
+		s := spec{Name: v.Name, Volume: named}
+		if fileSystem(v) {
+			s.Type = v.Type
+		}
+		text, err := json.Marshal(s)
 		if err != nil {
 			return nil, fmt.Errorf("volume %q: %w", v.Name, err)
 		}
@@ -96,7 +106,7 @@ func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) erro
 			return nil
 		}
 	}
-	_, err = k.Docker.CreateVolume(ctx, docker.Volume{Name: v.Name, Driver: v.Driver, Options: v.DriverOpts, Labels: v.Labels})
+	_, err = k.Docker.CreateVolume(ctx, docker.Volume{Name: v.Name, Driver: v.Driver, Options: withNetwork(t, v), Labels: v.Labels})
 	return reason(err)
 }
 
