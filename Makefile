@@ -91,7 +91,7 @@ test-clients: go ## what published clients of AWS make of local-ecs and the agen
 	go -C misc/clients test -count 1 -timeout 10m $(TESTFLAGS) ./...
 
 simulate: go ## random tasks, faults and crashes in virtual time: N schedules, default 100000
-	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000)
+	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000) $(if $(SEED),-seed $(SEED))
 
 run-integ-tests: go ## tests against a real Docker engine, network namespaces and mounts
 	@scripts/need-test-tools.sh

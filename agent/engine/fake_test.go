@@ -30,6 +30,15 @@ type fakeDocker struct {
 	failRate   float64
 	lifetimes  map[string]lifetime // by container name; default: runs until stopped
 	violations []string
+	hangs      map[string]hang // by kind: what the next call does
+	removed    map[string]bool // by id: taken away behind the agent's back
+}
+
+// hang is a call that takes long and then fails, as the time limits of the real client make it. It may take effect all
+// the same.
+type hang struct {
+	wait   time.Duration
+	effect bool
 }
 
 type lifetime struct {
@@ -46,11 +55,14 @@ type fakeContainer struct {
 	startedAt                     time.Time
 	finishedAt                    time.Time
 	run                           int // guards timers of former runs
+	// emerging is set while Docker makes a container whose create call nobody waits for any more: it is in lists and its
+	// name is taken, but there is nothing to look at yet.
+	emerging bool
 }
 
 func newFakeDocker(seed uint64) *fakeDocker {
 	return &fakeDocker{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), nth: map[string]int{}, containers: map[string]*fakeContainer{}, watchers: map[chan task.RuntimeEvent]struct{}{},
-		calls: map[string]int{}, lifetimes: map[string]lifetime{}}
+		calls: map[string]int{}, lifetimes: map[string]lifetime{}, hangs: map[string]hang{}, removed: map[string]bool{}}
 }
 
 //lint:ignore ST1005 Docker's text
@@ -73,6 +85,10 @@ func (d *fakeDocker) call(ctx context.Context, kind, container, errName string, 
 	d.mu.Lock()
 	wait, luck, orphaned := d.fate(kind, container)
 	fails := luck < d.failRate && kind != "stop" // the real one tries five times
+	hung, hangs := d.hangs[kind]
+	if delete(d.hangs, kind); hangs {
+		wait, orphaned = hung.wait, hung.effect
+	}
 	d.mu.Unlock()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -93,6 +109,11 @@ func (d *fakeDocker) call(ctx context.Context, kind, container, errName string, 
 	switch {
 	case d.down:
 		return task.NewError(errName, errDown)
+	case hangs && kind != "stop": // a stop is tried again until it works
+		if hung.effect {
+			_ = effect()
+		}
+		return &task.Error{Name: task.ErrDockerTimeout, Message: "Could not transition; timed out after waiting"}
 	case fails:
 		return task.NewError(errName, errors.New("Error response from daemon: out of luck"))
 	}
@@ -114,21 +135,42 @@ func (d *fakeDocker) Pull(ctx context.Context, _ *task.Task, c *task.Container) 
 }
 
 func (d *fakeDocker) Create(ctx context.Context, t *task.Task, c *task.Container) (res task.CreateResult, err error) {
-	err = d.call(ctx, "create", c.RuntimeName, task.ErrCannotCreateContainer, func() error {
-		for _, f := range d.containers {
-			if f.name == c.RuntimeName {
-				res.RuntimeID = f.id // adopted
-				return nil
+	for emerging := true; emerging; { // the real one waits, too
+		emerging = false
+		err = d.call(ctx, "create", c.RuntimeName, task.ErrCannotCreateContainer, func() error {
+			for _, f := range d.containers {
+				if f.name == c.RuntimeName {
+					res.RuntimeID, emerging = f.id, f.emerging // adopted
+					return nil
+				}
 			}
-		}
-		id := fmt.Sprintf("id%06d", len(d.containers)+1) + c.RuntimeName
-		d.containers[id] = &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now()}
-		d.checkTwins(t.ARN, c.Name)
-		res.RuntimeID = id
-		d.emit(id, task.ActionCreate, nil)
-		return nil
-	})
+			res.RuntimeID = d.createLocked(t, c, ctx.Err() != nil)
+			return nil
+		})
+	}
 	return res, err
+}
+
+func (d *fakeDocker) createLocked(t *task.Task, c *task.Container, abandoned bool) (id string) {
+	id = fmt.Sprintf("id%06d", len(d.containers)+1) + c.RuntimeName
+	f := &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now(), emerging: abandoned}
+	d.containers[id] = f
+	d.checkTwins(t.ARN, c.Name)
+	emerge := func() {
+		f.emerging = false
+		d.emit(id, task.ActionCreate, nil)
+	}
+	if !abandoned {
+		emerge()
+		return id
+	}
+	wait, _, _ := d.fate("emerge", c.RuntimeName)
+	time.AfterFunc(10*wait, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		emerge()
+	})
+	return id
 }
 
 // checkTwins notes a second container for the same place in a task.
@@ -159,7 +201,7 @@ func (d *fakeDocker) checkNamespaces(stopping *fakeContainer) {
 func (d *fakeDocker) Start(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
 	err := d.call(ctx, "start", c.RuntimeName, task.ErrCannotStartContainer, func() error {
 		f, has := d.containers[c.RuntimeID]
-		if !has {
+		if !has || f.emerging {
 			return fmt.Errorf("Error response from daemon: %w", task.ErrGone)
 		}
 		if f.status != task.ContainerRunning {
@@ -222,7 +264,7 @@ func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) 
 func (d *fakeDocker) Inspect(ctx context.Context, c *task.Container) (state *task.ContainerState, err error) {
 	err = d.call(ctx, "inspect", c.RuntimeName, task.ErrCannotInspectContainer, func() error {
 		for _, f := range d.containers {
-			if f.id == c.RuntimeID || c.RuntimeID == "" && f.name == c.RuntimeName {
+			if !f.emerging && (f.id == c.RuntimeID || c.RuntimeID == "" && f.name == c.RuntimeName) {
 				state = f.state()
 				return nil
 			}
@@ -355,6 +397,7 @@ func (d *fakeDocker) kill(remove bool) {
 	f := running[d.rng.IntN(len(running))]
 	d.exitLocked(f, 137)
 	if remove {
+		d.removed[f.id] = true
 		delete(d.containers, f.id)
 		d.emitFor(f, task.ActionDestroy, nil)
 	}

@@ -44,3 +44,24 @@ func TestContainerThatEndsWhileItsStopHangs(t *testing.T) {
 		<-r.done
 	})
 }
+
+// TestAContainerThatIsStillBeingMadeIsNotLost: the list shows it before there is anything to look at.
+func TestAContainerThatIsStillBeingMadeIsNotLost(t *testing.T) {
+	for _, test := range []struct {
+		status task.ContainerStatus
+		waits  bool
+	}{{task.ContainerCreated, true}, {task.ContainerRunning, false}, {task.ContainerStopped, false}} {
+		tk := oneContainer(task.Container{Known: task.ContainerPulled, Desired: task.ContainerRunning, Essential: true, RuntimeName: "ecs-c"})
+		tk.Desired = task.Running
+		listed := &task.ContainerState{RuntimeID: "id", Name: "ecs-c", Status: test.status}
+		out := Apply(tk, Listed{Containers: map[string]*task.ContainerState{"c": listed}, Restored: true}, noon, Rules{}).Task
+		steps, _ := Plan(out, noon, Rules{})
+		want := Step{Kind: InspectContainer, Container: "c"}
+		if test.waits { // for whoever makes it, in the create step
+			want = Step{Kind: RunContainer, Container: "c", Step: task.StepCreate}
+		}
+		if len(steps) != 1 || steps[0] != want {
+			t.Errorf("listed as %s: %+v", test.status, steps)
+		}
+	}
+}

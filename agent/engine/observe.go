@@ -115,8 +115,8 @@ type Listed struct {
 func (e Listed) apply(w *work) {
 	for i, c := range w.t.Containers {
 		found := e.Containers[c.Name]
-		if c.RuntimeID == "" && found == nil {
-			continue // never created
+		if c.RuntimeID == "" && (found == nil || emerging(c, found)) {
+			continue // never created, or not yet
 		}
 		if found != nil && c.RuntimeID == "" {
 			// Created, but the agent was gone before the answer came.
@@ -143,6 +143,12 @@ func (e Listed) apply(w *work) {
 			c.Engine.RetryStopAt = w.now
 		}
 	}
+}
+
+// emerging reports whether Docker may still be making the container it lists: the call of an agent that was killed goes on,
+// and until it is done there is nothing to look at. The create step finds the name taken and waits for it.
+func emerging(c *task.Container, listed *task.ContainerState) bool {
+	return listed.Status == task.ContainerCreated && listed.Name == c.RuntimeName
 }
 
 // observe takes over what an inspect found.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,114 +19,126 @@ var (
 
 // TestSimulation runs tasks under random schedules and faults, in virtual time, and checks what must always hold:
 // no container twice, none forgotten, statuses only forward, nothing left running behind a STOPPED.
-// A failing seed is printed; `go test -run TestSimulation -seed=N` plays it again.
+// A failing seed is printed with the smallest schedule that still fails; `go test -run TestSimulation -seed=N` plays it
+// again.
 func TestSimulation(t *testing.T) {
+	first, last := uint64(1), uint64(*simulationRuns)
 	if *simulationSeed != 0 {
-		simulate(t, *simulationSeed)
-		return
+		first, last = *simulationSeed, *simulationSeed
 	}
-	for seed := uint64(1); seed <= uint64(*simulationRuns) && !t.Failed(); seed++ {
-		simulate(t, seed)
+	for seed := first; seed <= last; seed++ {
+		s := randomSchedule(seed)
+		if bad, _ := simulate(t, seed, s); len(bad) == 0 {
+			continue
+		}
+		s = minimise(s, func(s schedule) bool {
+			bad, _ := simulate(t, seed, s)
+			return len(bad) > 0
+		})
+		bad, log := simulate(t, seed, s)
+		for _, violation := range bad {
+			t.Errorf("seed %d: %s", seed, violation)
+		}
+		t.Logf("the smallest schedule that fails:\n%s", s)
+		for _, line := range log {
+			t.Log(line)
+		}
+		t.Fatalf("to play it again: go test -run TestSimulation ./agent/engine -seed=%d", seed)
 	}
 }
 
-func simulate(t *testing.T, seed uint64) {
+// simulate plays a schedule and gives what went wrong and what ECS heard.
+func simulate(t *testing.T, seed uint64, s schedule) (violations, log []string) {
 	t.Helper()
+	sound := false
+	defer func() {
+		if !sound {
+			fmt.Fprintf(os.Stderr, "the simulation did not get to its end: seed %d\n%s", seed, s)
+		}
+	}()
 	synctest.Test(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(seed, 2))
 		r := newRig(seed)
 		r.boot()
 		<-r.engine.Ready()
-		arns := playRandomly(t, r, rng)
+		arns, err := r.play(s)
 		r.settleDown(arns)
-		for _, violation := range r.check(arns) {
-			t.Errorf("seed %d: %s", seed, violation)
+		violations = r.check(arns)
+		if err != nil {
+			violations = append(violations, err.Error())
 		}
-		if t.Failed() {
-			for _, line := range r.ecs.log {
-				t.Log(line)
-			}
-		}
+		log = r.ecs.log
 		r.cancel()
 		<-r.done
 	})
+	sound = true
+	return violations, log
 }
 
-// playRandomly takes tasks in and lets things happen to them.
-func playRandomly(t *testing.T, r *rig, rng *rand.Rand) []string {
-	var arns []string
-	for n := 5 + rng.IntN(25); n > 0; n-- {
-		switch rng.IntN(12) {
-		case 0, 1, 2:
-			tk := randomTask(rng, r.docker, len(arns)+1)
+// play lets things happen and gives the ARNs of the tasks.
+func (r *rig) play(s schedule) (arns []string, err error) {
+	var tasks []*task.Task
+	for _, o := range s {
+		switch {
+		case o.kind == opAccept:
+			tk := o.task.make(r.docker, len(tasks)+1)
 			if err := r.engine.Accept(context.Background(), tk); err != nil {
-				t.Fatal(err)
+				return arns, err
 			}
-			arns = append(arns, tk.ARN)
-			if rng.IntN(4) == 0 { // a duplicate payload
-				_ = r.engine.Accept(context.Background(), tk)
+			tasks, arns = append(tasks, tk), append(arns, tk.ARN)
+		case o.kind == opAcceptAgain && len(tasks) > 0:
+			if err := r.engine.Accept(context.Background(), tasks[o.n%len(tasks)]); err != nil {
+				return arns, err
 			}
-		case 3, 4:
-			if len(arns) > 0 {
-				r.engine.Stop(arns[rng.IntN(len(arns))])
-			}
-		case 5:
-			r.docker.kill(rng.IntN(2) == 0)
-		case 6, 7:
+		case o.kind == opStop && len(tasks) > 0:
+			r.engine.Stop(arns[o.n%len(arns)])
+		case o.kind == opKill:
+			r.docker.kill(o.hard)
+		case o.kind == opCrash:
 			r.crash()
-			time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
+			time.Sleep(o.wait)
 			r.boot()
 			<-r.engine.Ready()
-		case 8:
-			r.docker.setDown(true, rng.IntN(2) == 0)
-			time.Sleep(time.Duration(rng.IntN(10000)) * time.Millisecond)
+		case o.kind == opDockerAway:
+			r.docker.setDown(true, o.hard)
+			time.Sleep(o.wait)
 			r.docker.setDown(false, false)
-		case 9:
+		case o.kind == opFail:
 			r.docker.mu.Lock()
-			r.docker.failRate = rng.Float64() * 0.3
+			r.docker.failRate = o.rate
 			r.docker.mu.Unlock()
-		default:
-			time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
+		case o.kind == opHang:
+			r.docker.mu.Lock()
+			r.docker.hangs[o.call] = hang{o.wait, o.hard}
+			r.docker.mu.Unlock()
 		}
-		time.Sleep(time.Duration(rng.IntN(40)) * time.Millisecond)
+		time.Sleep(o.pause)
 	}
-	return arns
-}
-
-// randomTask has one to four containers that may depend on earlier ones.
-func randomTask(rng *rand.Rand, d *fakeDocker, n int) *task.Task {
-	t := &task.Task{ARN: fmt.Sprintf("arn:aws:ecs:us-west-2:123456789012:task/default/task%d", n), Family: "f", Revision: "1", Desired: task.Running}
-	if rng.IntN(4) == 0 {
-		t.PIDMode = "task"
-	}
-	conditions := []task.Condition{task.ConditionStart, task.ConditionComplete, task.ConditionSuccess}
-	for i := range 1 + rng.IntN(4) {
-		c := &task.Container{Name: fmt.Sprintf("c%d-%d", n, i), Image: "busybox", Essential: i == 0 || rng.IntN(2) == 0, CPU: 1, Memory: 1}
-		if rng.IntN(2) == 0 {
-			d.mu.Lock()
-			d.lifetimes[c.Name] = lifetime{time.Duration(rng.IntN(2000)) * time.Millisecond, rng.IntN(2)}
-			d.mu.Unlock()
-		}
-		if i > 0 && rng.IntN(2) == 0 {
-			c.DependsOn = append(c.DependsOn, task.Dependency{Container: t.Containers[rng.IntN(i)].Name, Condition: conditions[rng.IntN(len(conditions))]})
-		}
-		if rng.IntN(4) == 0 {
-			c.RestartPolicy = &task.RestartPolicy{Enabled: true, AttemptPeriod: 1}
-		}
-		t.Containers = append(t.Containers, c)
-	}
-	return t
+	return arns, nil
 }
 
 // settleDown ends all faults and stops everything.
 func (r *rig) settleDown(arns []string) {
 	r.docker.mu.Lock()
 	r.docker.failRate = 0
+	clear(r.docker.hangs)
 	r.docker.mu.Unlock()
 	for _, arn := range arns {
 		r.engine.Stop(arn)
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(2 * time.Minute)
+}
+
+// vanished gives the containers that were given up as removed although nobody removed them.
+func (r *rig) vanished() map[string][]string {
+	found := map[string][]string{}
+	for _, t := range r.engine.Tasks() {
+		for _, c := range t.Containers {
+			if c.Failure != nil && c.Failure.Name == task.ErrContainerVanished && !r.docker.removed[c.RuntimeID] {
+				found[t.ARN] = append(found[t.ARN], c.Name)
+			}
+		}
+	}
+	return found
 }
 
 // check gives what went wrong.
@@ -140,6 +152,9 @@ func (r *rig) check(arns []string) []string {
 		if r.ecs.tasks[arn] != task.Stopped {
 			bad = append(bad, fmt.Sprintf("task %s was not reported STOPPED but %s", arn, r.ecs.tasks[arn]))
 		}
+	}
+	for arn, containers := range r.vanished() {
+		bad = append(bad, fmt.Sprintf("task %s lost containers that are still there: %v", arn, containers))
 	}
 	for _, f := range r.docker.containers {
 		if f.status == task.ContainerRunning {
@@ -164,4 +179,41 @@ func (r *rig) check(arns []string) []string {
 		}
 	}
 	return bad
+}
+
+// TestMinimise shrinks random schedules under a rule that is known: a crash at some time after the acceptance of a task
+// with a container that depends on another.
+func TestMinimise(t *testing.T) {
+	fails := func(s schedule) bool {
+		accepted := false
+		for _, o := range s {
+			if o.kind == opAccept {
+				for _, c := range o.task.containers {
+					accepted = accepted || c.after >= 0
+				}
+			}
+			if o.kind == opCrash && accepted {
+				return true
+			}
+		}
+		return false
+	}
+	const want = `  0  accept pid="" c0{essential=true restart=false} c1{essential=E restart=false after=c0:C}; then 0s
+  1  crash, agent away for 0s; then 0s
+`
+	shrunk := 0
+	for seed := uint64(1); shrunk < 20; seed++ {
+		s := randomSchedule(seed)
+		if !fails(s) {
+			continue
+		}
+		shrunk++
+		small := minimise(s, fails)
+		last := small[0].task.containers[len(small[0].task.containers)-1]
+		last.essential, last.condition = false, "C"
+		got := small.String()
+		if len(small) != 2 || small[0].kind != opAccept || last.after < 0 || small[1].String() != "crash, agent away for 0s; then 0s" {
+			t.Errorf("seed %d shrinks to\n%s, want something like\n%s", seed, got, want)
+		}
+	}
 }
