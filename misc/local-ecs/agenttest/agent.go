@@ -26,6 +26,7 @@ var Capabilities = []string{
 	"com.amazonaws.ecs.capability.docker-remote-api.1.24", "com.amazonaws.ecs.capability.docker-remote-api.1.25",
 	"com.amazonaws.ecs.capability.logging-driver.json-file", "com.amazonaws.ecs.capability.task-iam-role",
 	"ecs.capability.container-ordering", "ecs.capability.container-health-check", "ecs.capability.task-cpu-mem-limit",
+	"ecs.capability.secrets.ssm.environment-variables", "ecs.capability.secrets.asm.environment-variables", "ecs.capability.env-files.s3",
 }
 
 // Agent is one agent. Its behaviour may be changed before Connect.

@@ -22,13 +22,14 @@ const defaultListen = "127.0.0.1:8100"
 
 const serveExamples = `  local-ecs serve
   local-ecs serve --data-dir /var/lib/local-ecs --clusters default,staging --imds 127.0.0.1:8101
+  local-ecs serve --aws-data misc/local-ecs/examples/aws-data
   local-ecs serve --credentials-from-env       # tasks with a role get your own AWS credentials
 `
 
 type serveFlags struct {
-	listen, imds, dataDir, region, account, zone, clusters, level string
-	heartbeat, redeliver, lifetime, credentials, keep             time.Duration
-	fromEnv, faults                                               bool
+	listen, imds, dataDir, awsData, region, account, zone, clusters, level string
+	heartbeat, redeliver, lifetime, credentials, keep                      time.Duration
+	fromEnv, faults                                                        bool
 }
 
 func serve(ctx context.Context, env *Env, args []string) (int, error) {
@@ -57,6 +58,7 @@ func serve(ctx context.Context, env *Env, args []string) (int, error) {
 		Credentials:  source,
 		Retention:    f.keep,
 		EnableFaults: f.faults,
+		AWSData:      f.awsData,
 		Log:          log,
 	})
 	if err != nil {
@@ -87,6 +89,7 @@ func parseServe(env *Env, args []string) (*serveFlags, error) {
 	fs.StringVar(&f.listen, "listen", defaultListen, "`address` to serve on; requests are not authenticated, so keep it on loopback")
 	fs.StringVar(&f.imds, "imds", "", "`address` of an instance metadata service (IMDSv2), e.g. 127.0.0.1:8101; agents find it with AWS_EC2_METADATA_SERVICE_ENDPOINT")
 	fs.StringVar(&f.dataDir, "data-dir", defaultDataDir(env), "`directory` of the state file")
+	fs.StringVar(&f.awsData, "aws-data", "", "`directory` of parameters, secrets, S3 objects and the registry behind ECR; agents find them with AWS_ENDPOINT_URL_SSM, _SECRETS_MANAGER, _S3 and _ECR")
 	fs.StringVar(&f.region, "region", "us-east-1", "AWS `region` in ARNs")
 	fs.StringVar(&f.account, "account", "123456789012", "AWS `account` in ARNs")
 	fs.StringVar(&f.zone, "availability-zone", "", "availability `zone` of all instances (default: region + a)")

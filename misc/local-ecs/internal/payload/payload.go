@@ -5,6 +5,7 @@ package payload
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acsmsg"
@@ -18,6 +19,8 @@ import (
 type Renderer struct {
 	Names  ecs.Names
 	Source *rolecreds.Source
+	// Registry gives the address of the registry that stands in for Amazon ECR; nil or empty: none does.
+	Registry func() string
 }
 
 // Task renders t, of definition d, with the desired status it has now. Credentials that go along are valid from now on.
@@ -88,7 +91,7 @@ func (r *Renderer) Credentials(t *state.Task, d *state.TaskDefinition, roleType 
 func (r *Renderer) container(t *state.Task, d *ecs.TaskDefinition, c *ecs.ContainerDefinition) acsmsg.Container {
 	out := acsmsg.Container{
 		Name:                   c.Name,
-		Image:                  c.Image,
+		Image:                  r.image(c.Image),
 		Essential:              c.IsEssential(),
 		CPU:                    c.CPU,
 		Memory:                 deref(c.Memory),
@@ -101,7 +104,7 @@ func (r *Renderer) container(t *state.Task, d *ecs.TaskDefinition, c *ecs.Contai
 		VolumesFrom:            make([]acsmsg.VolumeFrom, 0, len(c.VolumesFrom)),
 		Overrides:              overrides(t.Overrides, c.Name),
 		DockerConfig:           dockerConfig(t, d, c),
-		RegistryAuthentication: registryAuth(d, c, r.Names.Region),
+		RegistryAuthentication: r.registryAuth(d, c),
 		StartTimeout:           deref(c.StartTimeout),
 		StopTimeout:            deref(c.StopTimeout),
 		CredentialSpecs:        c.CredentialSpecs,
@@ -184,16 +187,42 @@ func overrides(o *ecs.TaskOverride, name string) string {
 	return "{}"
 }
 
-func registryAuth(d *ecs.TaskDefinition, c *ecs.ContainerDefinition, region string) *acsmsg.RegistryAuth {
+func (r *Renderer) registryAuth(d *ecs.TaskDefinition, c *ecs.ContainerDefinition) *acsmsg.RegistryAuth {
 	if rc := c.RepositoryCredentials; rc != nil {
 		return &acsmsg.RegistryAuth{Type: "asm", ASMAuthData: &acsmsg.ASMAuth{
-			CredentialsParameter: rc.CredentialsParameter, Region: taskdef.SecretRegion(rc.CredentialsParameter, region)}}
+			CredentialsParameter: rc.CredentialsParameter, Region: taskdef.SecretRegion(rc.CredentialsParameter, r.Names.Region)}}
 	}
-	if e, ok := taskdef.ParseECR(c.Image); ok {
-		return &acsmsg.RegistryAuth{Type: "ecr", ECRAuthData: &acsmsg.ECRAuth{
-			RegistryID: e.Account, Region: e.Region, UseExecutionRole: d.ExecutionRoleArn != ""}}
+	e, ok := taskdef.ParseECR(c.Image)
+	if !ok && r.local(c.Image) {
+		e, ok = taskdef.ECR{Account: r.Names.Account, Region: r.Names.Region}, true
 	}
-	return nil
+	if !ok {
+		return nil
+	}
+	return &acsmsg.RegistryAuth{Type: "ecr", ECRAuthData: &acsmsg.ECRAuth{
+		RegistryID: e.Account, Region: e.Region, UseExecutionRole: d.ExecutionRoleArn != ""}}
+}
+
+// local reports whether an image is in the registry that stands in for Amazon ECR.
+func (r *Renderer) local(image string) bool {
+	address := r.registry()
+	return address != "" && strings.HasPrefix(image, address+"/")
+}
+
+// image puts the registry that stands in for Amazon ECR into the names of images there.
+func (r *Renderer) image(name string) string {
+	if _, is := taskdef.ParseECR(name); is && r.registry() != "" {
+		_, rest, _ := strings.Cut(name, "/")
+		return r.registry() + "/" + rest
+	}
+	return name
+}
+
+func (r *Renderer) registry() string {
+	if r.Registry == nil {
+		return ""
+	}
+	return r.Registry()
 }
 
 func (r *Renderer) secrets(c *ecs.ContainerDefinition) []acsmsg.Secret {

@@ -124,3 +124,25 @@ func TestOwnCredentials(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The registry that stands in for Amazon ECR takes the place of the real ones in image names, and is asked like them.
+func TestRegistryInsteadOfECR(t *testing.T) {
+	r := renderer()
+	r.Registry = func() string { return "127.0.0.1:5000" }
+	for image, want := range map[string]struct{ image, account, region string }{
+		"999999999999.dkr.ecr.eu-west-1.amazonaws.com/team/app:1": {"127.0.0.1:5000/team/app:1", "999999999999", "eu-west-1"},
+		"127.0.0.1:5000/app":  {"127.0.0.1:5000/app", "123456789012", "us-east-1"},
+		"127.0.0.1:50000/app": {"127.0.0.1:50000/app", "", ""},
+		"busybox":             {"busybox", "", ""},
+	} {
+		d := definition(t, []byte(`{"family":"f","containerDefinitions":[{"name":"app","memory":8,"image":"`+image+`"}]}`))
+		c := r.Task(task(), d, now).Containers[0]
+		account, region := "", ""
+		if a := c.RegistryAuthentication; a != nil {
+			account, region = a.ECRAuthData.RegistryID, a.ECRAuthData.Region
+		}
+		if c.Image != want.image || account != want.account || region != want.region {
+			t.Errorf("%s: %s with account %q in %q", image, c.Image, account, region)
+		}
+	}
+}

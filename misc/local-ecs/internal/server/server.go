@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/api"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/awsdata"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/control"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/faults"
@@ -37,6 +38,7 @@ type Config struct {
 	Credentials  *rolecreds.Source
 	Retention    time.Duration // how long stopped tasks can be described
 	EnableFaults bool
+	AWSData      string // directory of parameters, secrets, objects and the registry; empty: there are none
 	Log          *slog.Logger
 	Now          func() time.Time // nil: the clock
 }
@@ -49,6 +51,7 @@ type Server struct {
 	telemetry *telemetry.Hub
 	scheduler *schedule.Scheduler
 	imds      *imds.Server
+	data      *awsdata.Handler // nil: there is none
 	mux       *http.ServeMux
 }
 
@@ -66,7 +69,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	names := ecs.Names{Partition: partition(cfg.Region), Region: cfg.Region, Account: cfg.Account}
 	s := &Server{cfg: cfg, store: store, mux: http.NewServeMux()}
-	s.hub = &acs.Hub{Store: store, Renderer: &payload.Renderer{Names: names, Source: cfg.Credentials}, Now: cfg.Now, Log: cfg.Log, Options: cfg.ACS}
+	if err := s.openData(names); err != nil {
+		store.Close()
+		return nil, err
+	}
+	s.hub = &acs.Hub{Store: store, Renderer: &payload.Renderer{Names: names, Source: cfg.Credentials, Registry: s.registry}, Now: cfg.Now, Log: cfg.Log, Options: cfg.ACS}
 	ctl := &control.Control{Names: names, Zone: cfg.Zone, Now: cfg.Now, Connected: s.hub.Connected}
 	s.telemetry = &telemetry.Hub{Store: store, Control: ctl, Log: cfg.Log, Heartbeat: cfg.ACS.Heartbeat}
 	s.scheduler = &schedule.Scheduler{Store: store, Control: ctl, Log: cfg.Log, Retention: cfg.Retention}
@@ -97,6 +104,33 @@ func partition(region string) string {
 	return "aws"
 }
 
+// openData finds what stands in for other services.
+func (s *Server) openData(names ecs.Names) error {
+	if s.cfg.AWSData == "" {
+		return nil
+	}
+	s.data = &awsdata.Handler{Data: &awsdata.Data{Dir: s.cfg.AWSData, Names: names, Now: s.cfg.Now}}
+	if err := s.data.Check(); err != nil {
+		return fmt.Errorf("--aws-data: %w", err)
+	}
+	return nil
+}
+
+// registry is the address of the registry that stands in for Amazon ECR; empty when there is none.
+func (s *Server) registry() string {
+	if s.data == nil {
+		return ""
+	}
+	r, err := s.data.Registry()
+	if err != nil {
+		s.cfg.Log.Error("the registry is not used", "error", err)
+	}
+	if r == nil {
+		return ""
+	}
+	return r.Address
+}
+
 // prepare makes the clusters and the instance id of the metadata service.
 func (s *Server) prepare(names ecs.Names) error {
 	return s.store.Update(func(tx *state.Tx) error {
@@ -124,8 +158,14 @@ func (s *Server) deregistered(instanceID string) {
 	s.telemetry.Drop(instanceID)
 }
 
-// ServeHTTP answers the ECS API, the websockets and /healthz.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+// ServeHTTP answers the ECS API, the websockets and /healthz, and the services whose data there is.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.data != nil && s.data.Handles(r) {
+		s.data.ServeHTTP(w, r) // past the mux, which would clean the keys of objects
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // IMDS is the instance metadata service, for an address of its own.
 func (s *Server) IMDS() http.Handler { return s.imds }
@@ -187,6 +227,10 @@ func (s *Server) enableFaults(a *api.API) {
 	set := &faults.Set{Actor: actor{s}}
 	a.Faults, a.Submissions = set, &faults.Submissions{}
 	s.hub.Faults = set
+	if s.data != nil {
+		s.data.Faults = set
+		s.mux.HandleFunc("GET /_local/aws-calls", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.data.Calls()) })
+	}
 	s.mux.Handle("/_local/faults", set)
 	s.mux.HandleFunc("GET /_local/submissions", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, a.Submissions.List(r.URL.Query().Get("contains")))
