@@ -11,7 +11,7 @@ import (
 
 // Wrapper is a set of metrics with the same dimensions and direction (GeneralMetricsWrapper of the telemetry service).
 type Wrapper struct {
-	MetricType string      `json:"metricType,omitempty"` // "1": into the task, "2": out of it
+	MetricType string      `json:"metricType"`           // "1": into the task, "2": out of it; empty when neither is told
 	Dimensions []Dimension `json:"dimensions,omitempty"` // by key
 	Metrics    []Metric    `json:"generalMetrics,omitempty"`
 }
