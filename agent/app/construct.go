@@ -19,6 +19,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/metadatafile"
+	"github.com/aws/amazon-ecs-agent/agent/metrics"
 	"github.com/aws/amazon-ecs-agent/agent/netdev"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
@@ -43,6 +44,7 @@ type agent struct {
 	files    *metadatafile.Files
 	gpu      *registration.GPU // nil without GPU support
 	cgroups  *cgroup.Tree
+	metrics  *metrics.Metrics // nil unless somebody wants to know
 	// pauseImage says that Docker has the image of pause containers.
 	pauseImage bool
 	// vpc and devices are set with task networking only.

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
 	"github.com/aws/amazon-ecs-agent/agent/eni"
+	"github.com/aws/amazon-ecs-agent/agent/httpd"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/introspection"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
 	"github.com/aws/amazon-ecs-agent/agent/image"
@@ -51,7 +52,9 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 	a, registered := c.agent, c.registered
 	parts.Go(func() error { return c.reporter.Run(ctx, registered.Cluster, c.tasks) })
 	a.followENIs(ctx, parts, c.enis, registered.Cluster)
-	parts.Go(func() error { return c.introspection().Run(ctx) })
+	control, telemetry := c.sessions()
+	introspection := c.introspection(control, telemetry)
+	parts.Go(func() error { return introspection.Run(ctx) })
 	parts.Go(func() error { return c.cleaner.Run(ctx) })
 	if a.cfg.SpotInstanceDrainingEnabled {
 		spot := &registration.SpotWatch{Metadata: a.metadata, ECS: a.ecs, Cluster: registered.Cluster, ContainerInstanceARN: registered.ContainerInstanceARN}
@@ -64,7 +67,6 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 		endpoints.show(ctx, c.instance(ctx))
 		return nil
 	})
-	control, telemetry := c.sessions()
 	for _, session := range []interface{ Run(context.Context) error }{telemetry, control} {
 		parts.Go(func() error {
 			select {
@@ -122,11 +124,12 @@ func (a *agent) findPlace(ctx context.Context, parts *errgroup.Group) <-chan pla
 	return found
 }
 
-func (c *conversations) introspection() interface{ Run(context.Context) error } {
+func (c *conversations) introspection(control *acs.Session, telemetry *tcs.Session) httpd.Server {
 	return introspection.Server(introspection.Agent{
 		Cluster: c.registered.Cluster, ContainerInstanceARN: c.registered.ContainerInstanceARN,
 		Version:   versionLine(),
 		Profiling: c.agent.cfg.EnableRuntimeStats,
+		Metrics:   c.metricsHandler(control, telemetry),
 		Reports:   func() any { return c.reporter.Stats() },
 		Steps: func() any {
 			pulls, starts := c.tasks.Throttles()

@@ -61,7 +61,11 @@ func (e *taskEndpoints) show(ctx context.Context, in metadata.Instance) {
 	metadata.Register(routes, in, e.tasks, e.stats, e.agent.ecs)
 	agentapi.Register(routes, in.Cluster, e.tasks, &e.agent.roles, e.agent.ecs)
 	fault.Register(routes, e.tasks, e.faults)
-	handler := httpd.TaskServer{Routes: routes, Limiter: e.limiter, Audit: log}.Handler()
+	server := httpd.TaskServer{Routes: routes, Limiter: e.limiter, Audit: log}
+	if m := e.agent.metrics; m != nil {
+		server.Observe = m.Request
+	}
+	handler := server.Handler()
 	e.current.Store(&handler)
 }
 

@@ -53,6 +53,7 @@ func (a *agent) start(ctx context.Context) error {
 	if a.cfg.Cluster = identity.Cluster; a.cfg.Cluster == "" {
 		a.cfg.Cluster = registration.DefaultCluster // what containers, reports and metadata name until registration says more
 	}
+	a.metrics = a.newMetrics()
 	reporter := report.New(a.ecs)
 	resources := a.newResources()
 	images := image.New(a.cfg, a.docker, a.store, a.registryAuth(resources))
@@ -204,7 +205,7 @@ func (a *agent) newEngine(host registration.Resources, resources resources, imag
 		AdoptStraysOf: straysOf,
 		MaxPulls:      a.cfg.MaxConcurrentPulls,
 		MaxStarts:     a.cfg.MaxConcurrentStarts,
-	}, a.runner, a.store, reporter), nil
+	}, a.runner, a.store, a.sink(reporter)), nil
 }
 
 // register brings the instance into its cluster and keeps who it is now.

@@ -157,7 +157,7 @@ type Config struct {
 	TaskMetadataAZDisabled      bool
 	EnableRuntimeStats          bool
 	RuntimeStatsLogFile         string
-	// PrometheusMetricsEnabled reserves TCP port 51680 (already contained in ReservedPorts).
+	// PrometheusMetricsEnabled serves /metrics and reserves TCP port 51680 (already contained in ReservedPorts).
 	PrometheusMetricsEnabled bool
 
 	// Limits and devices.

@@ -232,7 +232,7 @@ func metricSettings(p platform) []setting {
 		{key: "RuntimeStatsLogFile", kind: stringKind, def: p.runtimeStatsLogFile,
 			doc: "File of the runtime statistics, as a path inside the agent container."},
 		{env: "ECS_ENABLE_PROMETHEUS_METRICS", key: "PrometheusMetricsEnabled", kind: twoStateKind, envOnly: true,
-			doc: "Reserves TCP port 51680. Not available on Windows."},
+			doc: "Serve metrics for Prometheus at `/metrics` on port 51678. Also reserves TCP port 51680. Not available on Windows."},
 		{env: "ECS_AGENT_HEALTHCHECK_HOST", allowed: "host name or address, IPv6 in brackets", defText: "`localhost`",
 			doc: "Host that `-healthcheck` asks. Not used by the running agent."},
 	}

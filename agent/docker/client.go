@@ -34,6 +34,8 @@ type Client struct {
 	inspectLimit time.Duration
 	// stopLimit is how long a stop may take beyond the container's own time.
 	stopLimit time.Duration
+	// observer hears of every call; nil: nobody does.
+	observer Observer
 
 	mu        sync.Mutex
 	byVersion map[apiVersion]*client.Client
@@ -187,7 +189,7 @@ func (c *Client) at(v apiVersion) (*client.Client, error) {
 func (c *Client) newAPI(v apiVersion) (*client.Client, error) {
 	api, err := client.NewClientWithOpts(
 		client.WithHost(c.endpoint),
-		client.WithHTTPClient(&http.Client{Transport: transport{c.base}, CheckRedirect: client.CheckRedirect}),
+		client.WithHTTPClient(&http.Client{Transport: transport{c.base, c}, CheckRedirect: client.CheckRedirect}),
 		client.WithVersion(v.String()),
 		client.WithTraceOptions(otelhttp.WithFilter(func(*http.Request) bool { return false })),
 	)
@@ -199,7 +201,10 @@ func (c *Client) newAPI(v apiVersion) (*client.Client, error) {
 
 // transport sends the SDK's requests. It gives repositories their familiar names ("busybox", where the SDK writes
 // "docker.io/library/busybox"), which is what engines and their authorisation plugins have always seen from this agent.
-type transport struct{ base *http.Transport }
+type transport struct {
+	base   *http.Transport
+	client *Client
+}
 
 // opened is the context key of a function to call when a 200 answer arrives: the SDK does not tell when a stream opens.
 type opened struct{}
@@ -217,7 +222,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	answer, err := t.base.RoundTrip(r)
+	answer, err := t.observed(r)
 	if err == nil && answer.StatusCode == http.StatusOK {
 		if tell, ok := r.Context().Value(opened{}).(func()); ok {
 			tell()

@@ -114,6 +114,9 @@ type progress struct {
 	Status   string `json:"status"`
 	Progress string `json:"progress"` // a bar for people
 	Error    string `json:"error"`
+	Detail   struct {
+		Current int64 `json:"current"` // bytes
+	} `json:"progressDetail"`
 }
 
 // eachProgress reads such a stream to its end. An object with an error, or something that is not JSON, ends it.

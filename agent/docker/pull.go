@@ -49,7 +49,11 @@ func (c *Client) Pull(ctx context.Context, r PullRequest) error {
 }
 
 // pull calls began at the first object, and cancel with errInactive when the stream goes silent.
-func (c *Client) pull(ctx context.Context, r PullRequest, began func(), cancel context.CancelCauseFunc) error {
+func (c *Client) pull(ctx context.Context, r PullRequest, began func(), cancel context.CancelCauseFunc) (err error) {
+	loaded, started := downloads{}, time.Now()
+	if c.observer != nil {
+		defer func() { c.observer.ImagePulled(time.Since(started), loaded.total(), err != nil) }()
+	}
 	body, err := c.api.ImagePull(ctx, r.Image, image.PullOptions{RegistryAuth: r.Auth.Header()})
 	if err != nil {
 		return err
@@ -60,6 +64,7 @@ func (c *Client) pull(ctx context.Context, r PullRequest, began func(), cancel c
 	log := pullLog{image: r.Image}
 	return eachProgress(stream, func(p progress) {
 		began()
+		loaded.see(p)
 		log.see(p, time.Now())
 	})
 }

@@ -370,7 +370,7 @@ func (e *Engine) admit(o *owner) {
 			} else {
 				logger.Info("Task waits for host resources", logger.F("taskARN", t.ARN), logger.F("missing", reason))
 			}
-			o.box.put(Queued{reason})
+			o.box.put(Queued{reason, never})
 		},
 	})
 }

@@ -35,13 +35,17 @@ type Admitted struct{}
 
 func (Admitted) apply(w *work) {
 	w.t.Engine.Admitted = true
-	w.t.Engine.Waiting = ""
+	w.t.Engine.Waiting, w.t.Engine.NeverFits = "", false
 }
 
 // Queued says why the task has to wait for host resources.
-type Queued struct{ Reason string }
+type Queued struct {
+	Reason string
+	// Never: the host as it is can never give what the task needs.
+	Never bool
+}
 
-func (e Queued) apply(w *work) { w.t.Engine.Waiting = e.Reason }
+func (e Queued) apply(w *work) { w.t.Engine.Waiting, w.t.Engine.NeverFits = e.Reason, e.Never }
 
 // Acknowledged says which statuses ECS has accepted.
 type Acknowledged struct {

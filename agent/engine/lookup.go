@@ -43,6 +43,26 @@ func (e *Engine) ByEndpoint(id string) (*task.Task, *task.Container, bool) {
 	return nil, nil, false
 }
 
+// HostUse is what tasks have of the host's resources.
+type HostUse struct {
+	CPU, CPUUsed             int64 // shares, 1024 per logical CPU
+	MemoryMiB, MemoryUsedMiB int64
+	GPUs, GPUsUsed           int
+	// Waiting is the number of tasks that wait for their share.
+	Waiting int
+}
+
+// Host tells how much of the host is given to tasks.
+func (e *Engine) Host() HostUse {
+	a := e.admission
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return HostUse{
+		CPU: a.total.CPU, CPUUsed: a.sum.cpu, MemoryMiB: a.total.Memory, MemoryUsedMiB: a.sum.memory,
+		GPUs: len(a.total.GPUs), GPUsUsed: len(a.sum.gpus), Waiting: len(a.waiting),
+	}
+}
+
 // ByRuntimeID finds a container by its Docker id, or by a prefix of it that is unique.
 func (e *Engine) ByRuntimeID(id string) (*task.Task, *task.Container, bool) {
 	if id == "" {

@@ -276,6 +276,9 @@ func TestTasksWaitForTheHostInOrder(t *testing.T) {
 		if tk, _ := r.engine.Task(arnOf("C")); tk.Engine.Waiting != "MEMORY (needs 512 MiB, 0 of 1024 free)" {
 			t.Errorf("C waits for %q", tk.Engine.Waiting)
 		}
+		if use := r.engine.Host(); use.MemoryMiB != 1024 || use.MemoryUsedMiB != 1024 || use.Waiting != 2 {
+			t.Errorf("the host: %+v", use)
+		}
 		r.engine.Stop(arnOf("C"))
 		time.Sleep(time.Second)
 		if tk, _ := r.engine.Task(arnOf("C")); tk.Known != task.Stopped {
@@ -289,6 +292,9 @@ func TestTasksWaitForTheHostInOrder(t *testing.T) {
 		add("F", 1, nil, "gpu9")
 		add("G", 1, nil)
 		want("BDG")
+		if tk, _ := r.engine.Task(arnOf("E")); !tk.Engine.NeverFits || tk.Engine.Waiting != "PORTS_TCP (22 in use)" {
+			t.Errorf("E waits for %q, never: %v", tk.Engine.Waiting, tk.Engine.NeverFits)
+		}
 		if tk, _ := r.engine.Task(arnOf("F")); tk.Known != task.Stopped || tk.TerminalReason != "Task gpu gpu9 not found in host gpus" {
 			t.Errorf("F is %s: %q", tk.Known, tk.TerminalReason)
 		}

@@ -26,6 +26,7 @@ type Handler func(w http.ResponseWriter, r *http.Request, vars Vars)
 type Router struct{ routes []route }
 
 type route struct {
+	pattern string
 	parts   []part
 	methods []string // empty: any
 	handler Handler
@@ -47,7 +48,7 @@ const (
 
 // Handle adds a route, for any method if none is given.
 func (rt *Router) Handle(pattern string, handler Handler, methods ...string) {
-	r := route{handler: handler, methods: methods}
+	r := route{pattern: pattern, handler: handler, methods: methods}
 	vars := 0
 	for text := range strings.SplitSeq(strings.TrimPrefix(pattern, "/"), "/") {
 		p := part{text: text}
@@ -90,6 +91,17 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.NotFound(w, r)
+}
+
+// Pattern is the pattern of the first route that fits a path; empty when none does.
+func (rt *Router) Pattern(path string) string {
+	for i := range rt.routes {
+		var vars Vars
+		if rt.routes[i].match(path, &vars) {
+			return rt.routes[i].pattern
+		}
+	}
+	return ""
 }
 
 func (r *route) match(path string, vars *Vars) bool {

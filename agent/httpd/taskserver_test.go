@@ -166,3 +166,20 @@ func TestTaskServerRuns(t *testing.T) {
 		t.Errorf("audit log %q", log.String())
 	}
 }
+
+func TestEveryAnswerIsObserved(t *testing.T) {
+	seen := map[string]int{}
+	h := TaskServer{Routes: testRoutes(), Limiter: NewLimiter(40, 3), Observe: func(pattern string, status int) {
+		seen[fmt.Sprint(pattern, " ", status)]++
+	}}.Handler()
+	for _, path := range []string{"/v3/secret-id", "/v3/other-id", "/nowhere", "//v3/eid"} {
+		request(h, "GET", path, "10.0.0.1:1")
+	}
+	request(h, "POST", "/api/eid/state", "10.0.0.1:1")
+	for range 4 {
+		request(h, "GET", "/v3/eid", "10.0.0.2:1")
+	}
+	if want := "map[ 301:1  404:1 /api/{id}/state 405:1 /v3/{id} 200:5 /v3/{id} 429:1]"; fmt.Sprint(seen) != want {
+		t.Errorf("%v\nwant %s", seen, want)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -68,6 +69,8 @@ type Store struct {
 	db    *bolt.DB // nil when checkpointing is off; replaced by a repair in Load only
 	queue queue
 	done  chan struct{} // closed when the writer has ended
+	// observe hears of every transaction; nil: nobody does.
+	observe atomic.Pointer[func(took time.Duration, failed bool)]
 
 	closing sync.Once
 	closed  error
@@ -75,6 +78,10 @@ type Store struct {
 
 // Off is the store of an agent without checkpointing: nothing is opened, read or written.
 func Off() *Store { return &Store{} }
+
+// Observe sets who hears how long each transaction took and whether it failed. It is called by the writer and must not
+// block.
+func (s *Store) Observe(f func(took time.Duration, failed bool)) { s.observe.Store(&f) }
 
 // Enabled reports whether anything is kept.
 func (s *Store) Enabled() bool { return s.db != nil }
@@ -198,7 +205,11 @@ func (s *Store) writeLoop() {
 	for {
 		b, last := s.queue.next(failing.wait())
 		if b != nil {
+			began := time.Now()
 			failed, err := s.commit(b)
+			if observe := s.observe.Load(); observe != nil {
+				(*observe)(time.Since(began), failed != nil)
+			}
 			failing.note(s.path, failed, err)
 			s.queue.finished(b, failed, err)
 		}

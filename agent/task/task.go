@@ -76,6 +76,8 @@ type Progress struct {
 	Admitted bool
 	// Waiting says why the task is not admitted yet; for people.
 	Waiting string
+	// NeverFits is set with Waiting when this host can never give what the task needs.
+	NeverFits bool
 	// CleanNow is set when the room on the disk that the task's containers take is needed.
 	CleanNow bool
 	// Cleaning is set while the cleanup step runs; Cleaned when it is done.

@@ -27,6 +27,8 @@ type Agent struct {
 	Version string
 	// Profiling adds the Go profiles (ECS_ENABLE_RUNTIME_STATS).
 	Profiling bool
+	// Metrics answers /metrics; nil leaves that path to the list of commands.
+	Metrics http.Handler
 	// Reports gives figures about the reports to ECS for /v1/status; nil leaves them out.
 	Reports func() any
 	// Steps gives figures about work that may have to wait for its turn, likewise.
@@ -79,6 +81,8 @@ func Handler(agent Agent, tasks Tasks) http.Handler {
 			cached.serve(w, r)
 		case path == "/v1/status":
 			httpd.JSON(w, http.StatusOK, "introspection/status", statusOf(tasks.Tasks(), agent.Reports, agent.Steps))
+		case path == "/metrics" && agent.Metrics != nil:
+			agent.Metrics.ServeHTTP(w, r)
 		case path == "/license":
 			serveLicense(w)
 		case agent.Profiling && strings.HasPrefix(path, profilingPrefix):
