@@ -57,6 +57,7 @@ type Runner struct {
 	docker Docker
 	facts  mapping.Facts
 	files  metadataFiles
+	hide   redactor
 
 	createLimit, startLimit time.Duration
 	// stopGrace is how long a container may take to end that does not say so itself.
@@ -106,6 +107,7 @@ func (r *Runner) Create(ctx context.Context, t *task.Task, c *task.Container) (t
 	if err != nil {
 		return task.CreateResult{}, err
 	}
+	r.hide.keep(c.RuntimeName, request.Secrets)
 	r.files.mount(ctx, t, c, request)
 	result := task.CreateResult{SinglePorts: request.SinglePorts, HostRanges: request.HostRanges, HasPortRange: request.HasPortRange}
 	create := docker.CreateRequest{
@@ -127,6 +129,10 @@ func (r *Runner) Create(ctx context.Context, t *task.Task, c *task.Container) (t
 	}
 	if err != nil && !unsure(err) {
 		r.facts.Ports.Release(c.RuntimeName)
+	}
+	if err != nil {
+		err = r.hide.err(c.RuntimeName, err)
+		r.hide.drop(c.RuntimeName)
 	}
 	return result, err
 }
@@ -161,6 +167,11 @@ func (r *Runner) Start(ctx context.Context, t *task.Task, c *task.Container) (*t
 	if err == nil {
 		r.files.complete(t, c, state)
 	}
+	err = r.hide.err(c.RuntimeName, err)
+	if state != nil && state.Failure != nil {
+		state.Failure.Message = r.hide.text(c.RuntimeName, state.Failure.Message)
+	}
+	r.hide.drop(c.RuntimeName)
 	return state, err
 }
 
@@ -185,6 +196,7 @@ func (r *Runner) Inspect(ctx context.Context, c *task.Container) (*task.Containe
 // Remove removes the container, its anonymous volumes and its metadata file; one that is gone is a success.
 func (r *Runner) Remove(ctx context.Context, t *task.Task, c *task.Container) error {
 	r.facts.Ports.Release(c.RuntimeName)
+	r.hide.drop(c.RuntimeName)
 	r.files.remove(t, c)
 	return r.docker.Remove(ctx, reference(c))
 }

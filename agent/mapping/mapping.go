@@ -57,6 +57,8 @@ type Request struct {
 	Name       string
 	Config     *container.Config
 	HostConfig *container.HostConfig
+	// Secrets are the values in it that must not be shown to anybody.
+	Secrets []string
 
 	// Host ports behind the container's ports, in the form in which they are kept with the container.
 	SinglePorts  task.PortSet

@@ -19,6 +19,7 @@ func secretValues(b *build) error {
 		if err != nil {
 			return err
 		}
+		b.Secrets = append(b.Secrets, value)
 		if asVariable {
 			b.env[s.Name] = value
 		}
