@@ -99,6 +99,7 @@ run-integ-tests: go ## tests against a real Docker engine, network namespaces an
 	scripts/with-docker.sh go test -tags integration -count 1 -p 1 -timeout 5m -exec $(CURDIR)/scripts/as-root.sh $(TESTFLAGS) $(ROOT_INTEG_PACKAGES)
 
 test-e2e: go ## the agent and local-ecs together on real Docker
+	@scripts/need-test-tools.sh
 	scripts/with-docker.sh go test -tags e2e -count 1 -timeout 20m $(TESTFLAGS) ./misc/e2e
 
 test-in-docker: ## unit tests inside BUILDER_IMAGE

@@ -110,14 +110,14 @@ type host struct {
 	env   map[string]string // of the agent, besides the usual
 }
 
-// newHost starts local-ecs; agents come with start. Everything is gone when the test ends.
-func newHost(t *testing.T) *host {
+// newHost starts local-ecs, with more flags if need be; agents come with start. Everything is gone when the test ends.
+func newHost(t *testing.T, flags ...string) *host {
 	t.Helper()
 	var random [6]byte
 	_, _ = rand.Read(random[:])
 	h := &host{t: t, dir: t.TempDir()}
 	cluster := "e2e-" + hex.EncodeToString(random[:])
-	control, err := rig.StartControl(h.ctx(), rig.ControlOptions{Binary: controlBinary, Dir: h.dir, Cluster: cluster, Faults: true})
+	control, err := rig.StartControl(h.ctx(), rig.ControlOptions{Binary: controlBinary, Dir: h.dir, Cluster: cluster, Faults: true, Args: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
