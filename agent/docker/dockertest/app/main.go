@@ -1,6 +1,7 @@
 // Command app is the only program of the test image.
 //
 //	app exit N     ends with exit code N
+//	app later D N  ends with exit code N after the duration D
 //	app wait       runs until SIGTERM and ends with exit code 0
 //	app stubborn   runs until SIGKILL
 //	app eat        takes memory until it is killed
@@ -22,12 +23,15 @@ func main() {
 	}
 	fmt.Println("app", os.Args[1:])
 	switch os.Args[1] {
-	case "exit", "check":
-		code, err := strconv.Atoi(os.Args[2])
+	case "later":
+		d, err := time.ParseDuration(os.Args[2])
 		if err != nil {
 			os.Exit(2)
 		}
-		os.Exit(code)
+		time.Sleep(d)
+		end(os.Args[3])
+	case "exit", "check":
+		end(os.Args[2])
 	case "wait":
 		term := make(chan os.Signal, 1)
 		signal.Notify(term, syscall.SIGTERM)
@@ -48,4 +52,12 @@ func main() {
 	default:
 		os.Exit(2)
 	}
+}
+
+func end(code string) {
+	n, err := strconv.Atoi(code)
+	if err != nil {
+		n = 2
+	}
+	os.Exit(n)
 }
