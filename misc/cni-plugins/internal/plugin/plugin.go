@@ -229,10 +229,9 @@ func inVersion(result *types040.Result, version string) (any, error) {
 	return current.GetAsVersion(version)
 }
 
-// asCNI is the error object of the CNI specification for any error.
+// asCNI is the error object of the CNI specification for any error. That of another plugin inside is a part of the text.
 func asCNI(err error) *types.Error {
-	var cni *types.Error
-	if errors.As(err, &cni) {
+	if cni, is := err.(*types.Error); is {
 		return cni
 	}
 	return types.NewError(codeFailed, err.Error(), "")

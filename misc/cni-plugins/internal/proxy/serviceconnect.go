@@ -10,6 +10,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/misc/cni-plugins/internal/netns"
 	"github.com/aws/amazon-ecs-agent/misc/cni-plugins/internal/plugin"
 	types040 "github.com/containernetworking/cni/pkg/types/040"
+	"github.com/containernetworking/plugins/pkg/netlinksafe"
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -96,7 +97,15 @@ func (c *connectConfig) routing(f connectFamily) (routing, error) {
 
 func (r routing) add() error {
 	for _, rule := range r.rules {
-		if err := netlink.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+		// The kernel would take it a second time, with another priority.
+		have, err := netlinksafe.RuleListFiltered(rule.Family, rule, netlink.RT_FILTER_MARK|netlink.RT_FILTER_TABLE)
+		if err != nil {
+			return fmt.Errorf("list of rules: %w", err)
+		}
+		if len(have) > 0 {
+			continue
+		}
+		if err := netlink.RuleAdd(rule); err != nil {
 			return fmt.Errorf("add rule %v: %w", rule, err)
 		}
 	}
