@@ -16,7 +16,6 @@ var missing = []struct {
 	{"Service Connect", func(t *task.Task) bool { return t.ServiceConnect != nil }},
 	{"Amazon EBS volumes", hasVolume(task.VolumeEBS)},
 	{"FSx for Windows File Server volumes", hasVolume(task.VolumeFSxWindows)},
-	{"FireLens log routers", anyContainer(func(c *task.Container) bool { return c.Firelens != nil })},
 	{"credential specs (gMSA)", anyContainer(func(c *task.Container) bool { return len(c.CredentialSpecs) > 0 })},
 }
 

@@ -23,7 +23,7 @@ func TestUnsupportedFeaturesAreNamed(t *testing.T) {
 		{map[string]any{"attachments": attachment("s3files")}, ""},
 		{map[string]any{"volumes": json.RawMessage(`[{"name":"v","type":"efs","efsVolumeConfiguration":{}}]`)}, ""},
 		{map[string]any{"volumes": json.RawMessage(`[{"name":"v","type":"fsxWindowsFileServer","fsxWindowsFileServerVolumeConfiguration":{}}]`)}, "FSx for Windows File Server volumes"},
-		{map[string]any{"containers": container(`"firelensConfiguration":{"type":"fluentd"}`)}, "FireLens log routers"},
+		{map[string]any{"containers": container(`"firelensConfiguration":{"type":"fluentd"}`)}, ""},
 		{map[string]any{"containers": container(`"credentialSpecs":["x"]`)}, "credential specs (gMSA)"},
 		{map[string]any{"associations": json.RawMessage(`[{"type":"gpu"}]`), "pidMode": "task", "ipcMode": "task"}, ""},
 		{map[string]any{"pidMode": "host", "ipcMode": "none", "networkMode": "host", "associations": json.RawMessage(`[{"type":"elastic-inference"}]`)}, ""},

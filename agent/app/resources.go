@@ -8,9 +8,11 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
+	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
 	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
 	"github.com/aws/amazon-ecs-agent/agent/resource/envfile"
+	"github.com/aws/amazon-ecs-agent/agent/resource/firelens"
 	"github.com/aws/amazon-ecs-agent/agent/resource/secret"
 	"github.com/aws/amazon-ecs-agent/agent/resource/volume"
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -24,7 +26,7 @@ type resources struct {
 }
 
 // newResources gives the crafts of task resources. In the order of kinds a task's resources are planned.
-func (a *agent) newResources() resources {
+func (a *agent) newResources(identity registration.Identity) resources {
 	r := resources{
 		secrets: &secret.Vault{},
 		envfiles: &envfile.Craft{
@@ -40,6 +42,10 @@ func (a *agent) newResources() resources {
 			FileSystems: volume.FileSystems{
 				Region: a.cfg.AWSRegion, Plugin: slices.Contains(a.cfg.VolumePluginCapabilities, "efsAuth"), CredentialsPath: mapping.CredentialsPath,
 			},
+		}},
+		{Name: task.ResourceFirelens, Craft: &firelens.Craft{
+			Dir: filepath.Join(a.cfg.DataDir, "firelens"), HostDir: filepath.Join(a.cfg.DataDirOnHost, "data", "firelens"),
+			Cluster: a.cfg.Cluster, InstanceID: identity.InstanceID, Region: a.cfg.AWSRegion, Objects: a.aws, Roles: &a.roles,
 		}},
 		{Name: task.ResourceEnvFiles, Craft: r.envfiles},
 	})

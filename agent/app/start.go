@@ -55,7 +55,7 @@ func (a *agent) start(ctx context.Context) error {
 	}
 	a.metrics = a.newMetrics()
 	reporter := report.New(a.ecs)
-	resources := a.newResources()
+	resources := a.newResources(identity)
 	images := image.New(a.cfg, a.docker, a.store, a.registryAuth(resources))
 	if err := images.Restore(); err != nil {
 		return terminal(err)

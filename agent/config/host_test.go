@@ -209,7 +209,7 @@ func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 	h := newHost()
 	for name, value := range map[string]string{
 		"ECS_ENABLE_TASK_ENI": "true", "ECS_AWSVPC_BLOCK_IMDS": "false", "ECS_ENABLE_TASK_CPU_MEM_LIMIT": "true",
-		"ECS_TASK_PIDS_LIMIT": "10", "ECS_ENABLE_FIRELENS_ASYNC": "false", "ECS_EBSTA_SUPPORTED": "true",
+		"ECS_TASK_PIDS_LIMIT": "10", "ECS_EBSTA_SUPPORTED": "true",
 	} {
 		h.env[name] = value
 	}
@@ -222,7 +222,7 @@ func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 		}
 	}
 	want := []string{"ECS_ENABLE_TASK_ENI", "ECS_AWSVPC_BLOCK_IMDS",
-		"ECS_EBSTA_SUPPORTED", "NodeStageTimeout", "ECS_ENABLE_FIRELENS_ASYNC"}
+		"ECS_EBSTA_SUPPORTED", "NodeStageTimeout"}
 	if diff := gocmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}

@@ -26,7 +26,6 @@ var notSupportedYet = []pending{
 	{"NodeStageTimeout", whenGiven},
 	{"NodeUnstageTimeout", whenGiven},
 	// Metrics and metadata.
-	{"ECS_ENABLE_FIRELENS_ASYNC", whenGiven},
 	{"IMDSIAMRolesEnabled", whenTrue},
 }
 

@@ -89,7 +89,8 @@ func New(cfg *config.Config, d Docker, images ImageFacts, roles *credentials.Sto
 		Watcher: d, Images: images, docker: d,
 		facts: mapping.Facts{
 			Cluster: cfg.Cluster, Region: cfg.AWSRegion, IPv6Only: cfg.InstanceIPCompatibility.IPv6Only(), CgroupV2: host.CgroupV2, CgroupSlices: host.CgroupSlices,
-			PropagateTaskMemory: cfg.PropagateTaskMemoryLimitCgroupV2, PauseLabels: cfg.PauseLabels, Runtime: cfg.DockerRuntime,
+			PropagateTaskMemory: cfg.PropagateTaskMemoryLimitCgroupV2, PauseLabels: cfg.PauseLabels,
+			HostDataDir: cfg.DataDirOnHost, FirelensAsync: cfg.FirelensAsyncEnabled, Runtime: cfg.DockerRuntime,
 			Accelerators: mapping.Accelerators{DeviceRequests: cfg.GPUSupportEnabled && cfg.External, Neuron: cfg.InferentiaSupportEnabled},
 			Credentials:  roles, Ports: mapping.NewPortPool(task.PortRange{First: first, Last: last}, unused),
 			ImageSetsRegion: images.SetsRegion, ServerAtLeast: d.ServerAtLeast, LogsEndpoint: host.LogsEndpoint,
@@ -163,6 +164,9 @@ func (r *Runner) Start(ctx context.Context, t *task.Task, c *task.Container) (*t
 	state, err := r.docker.Start(ctx, reference(c), apiVersion(c), r.startLimit)
 	if !unsure(err) {
 		r.facts.Ports.Release(c.RuntimeName)
+	}
+	if err == nil && needsAddress(t, c) {
+		state, err = r.awaitAddress(ctx, t, c, state)
 	}
 	if err == nil {
 		r.files.complete(t, c, state)

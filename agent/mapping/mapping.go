@@ -30,6 +30,10 @@ type Facts struct {
 	CgroupSlices bool
 	// PropagateTaskMemory gives containers without a memory limit the task's (cgroup v2 only).
 	PropagateTaskMemory bool
+	// HostDataDir is the directory of the agent's data on the host (ECS_HOST_DATA_DIR).
+	HostDataDir string
+	// FirelensAsync lets containers start although their log router cannot take their logs yet.
+	FirelensAsync bool
 	// PauseLabels are added to pause containers.
 	PauseLabels map[string]string
 	// Runtime is the OCI runtime of task containers; empty: Docker's default.
@@ -105,16 +109,20 @@ var steps = []step{
 	{"network mode", "", networkMode},
 	{"pid mode", task.ErrHostConfig, pidMode},
 	{"ipc mode", task.ErrHostConfig, ipcMode},
+	{"files of the log router", task.ErrHostConfig, routerFiles},
 	// Log options.
 	{"awslogs credentials endpoint", task.ErrHostConfig, logsCredentialsEndpoint},
 	{"awslogs endpoint", "", logsEndpoint},
 	{"non-blocking log buffer", "", logBuffer},
+	{"logs to the log router", task.ErrCannotCreateContainer, routedLogs},
 	// Environment.
 	{"task variables", "", taskVariables},
 	{"task role credentials", "", taskRoleVariable},
 	{"visible GPUs", "", gpuVariable},
 	{"agent endpoints", "", endpointVariables},
 	{"secrets", task.ErrDockerClientConfig, secretValues}, // in log options too
+	{"variables of the log router", task.ErrDockerClientConfig, routerVariables},
+	{"address of the log router", task.ErrDockerClientConfig, routerAddress},
 	{"environment files", task.ErrResourceInitialization, fileVariables},
 	{"region", "", regionVariables},
 	// Config: same order as for the host config.

@@ -40,6 +40,9 @@ type goldenFacts struct {
 	Secrets map[string]string
 	// Files are the variables of the container's environment files; without any they cannot be read.
 	Files []map[string]string
+	// Bridge are the addresses on Docker's bridge that the containers have once they run.
+	Bridge        map[string]string
+	FirelensAsync bool
 }
 
 func (g goldenFacts) facts() *Facts {
@@ -51,6 +54,8 @@ func (g goldenFacts) facts() *Facts {
 		Cluster: g.Cluster, Region: g.Region, IPv6Only: g.IPv6Only, CgroupV2: g.CgroupV2, CgroupSlices: g.CgroupV2,
 		PropagateTaskMemory: g.PropagateTaskMemory, PauseLabels: g.PauseLabels,
 		Runtime:         g.Runtime,
+		HostDataDir:     "/var/lib/ecs",
+		FirelensAsync:   g.FirelensAsync,
 		Accelerators:    Accelerators{DeviceRequests: g.DeviceRequests, Neuron: g.Neuron},
 		Credentials:     store,
 		Ports:           poolWithout(task.PortRange{First: 40000, Last: 40100}, g.BusyPorts...),
@@ -152,6 +157,9 @@ func render(t *testing.T, in goldenInput) []byte {
 			continue
 		}
 		c.RuntimeID = "id-of-" + c.Name
+		if address := in.Facts.Bridge[c.Name]; address != "" {
+			c.Networks = []task.Network{{Name: "bridge", IPv4: address}}
+		}
 		out = append(out, goldenOutput{Name: request.Name, Body: plainBody(t, request, in.Complete),
 			SinglePorts: request.SinglePorts, HostRanges: request.HostRanges, HasPortRange: request.HasPortRange})
 	}

@@ -182,7 +182,9 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		legacyPrefix + "ecr-auth", prefix + "execution-role-ecr-pull", prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
 		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest",
 		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing",
-		prefix + "efs", prefix + "storage.s3-files", prefix + "efsAuth", prefix + "fault-injection", prefix + "ipv6-only",
+		prefix + "firelens.fluentd", prefix + "firelens.fluentbit", legacyPrefix + "logging-driver.awsfirelens",
+		prefix + "logging-driver.awsfirelens.log-driver-buffer-limit", prefix + "firelens.non-root-user",
+		prefix + "efs", prefix + "storage.s3-files", prefix + "firelens.options.config.file", prefix + "firelens.options.config.s3", prefix + "efsAuth", prefix + "fault-injection", prefix + "ipv6-only",
 	}
 	got, err := Capabilities(f)
 	if err != nil {

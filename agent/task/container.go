@@ -143,6 +143,9 @@ func (c *Container) Steady() ContainerStatus {
 	return *c.SteadyStatus
 }
 
+// BridgeAddress is the container's address on Docker's bridge; empty while it has none.
+func (c *Container) BridgeAddress() string { return bridgeAddress(c.Networks) }
+
 // Internal reports whether the agent added the container; internal containers are never reported to ECS.
 func (c *Container) Internal() bool { return c.Type != Normal }
 

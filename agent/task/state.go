@@ -1,6 +1,9 @@
 package task
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // ContainerState is what the container runtime says about one container (Docker inspect).
 type ContainerState struct {
@@ -42,6 +45,18 @@ type Network struct {
 	MAC        string
 	IPv4Prefix int
 	Gateway    string
+}
+
+// BridgeAddress is the container's address on Docker's bridge; empty while it has none.
+func (s *ContainerState) BridgeAddress() string { return bridgeAddress(s.Networks) }
+
+func bridgeAddress(networks []Network) string {
+	for _, n := range networks {
+		if n.Name == "bridge" {
+			return cmp.Or(n.IPv4, n.IPv6)
+		}
+	}
+	return ""
 }
 
 // Health is the state of a container's health check.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/backoff"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -102,26 +103,17 @@ func checkWritable(dir string) error {
 }
 
 // The kernel may need a moment after the last process of a cgroup ended.
-const (
-	removeTries     = 5
-	removeFirstWait = 10 * time.Millisecond
-)
+const removeTries = 5
+
+var removePauses = backoff.Policy{First: 10 * time.Millisecond, Longest: time.Second, Factor: 2}
 
 // removeAll removes a cgroup, those below it first.
 func removeAll(ctx context.Context, dir string) error {
-	wait := removeFirstWait
-	for try := 1; ; try++ {
+	for pauses := removePauses.Start(); ; {
 		err := removeBelow(dir)
-		if err == nil || try == removeTries || ctx.Err() != nil {
+		if err == nil || pauses.Failures == removeTries-1 || pauses.Sleep(ctx) != nil {
 			return err
 		}
-		pause := time.NewTimer(wait)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-		}
-		wait *= 2
 	}
 }
 

@@ -196,24 +196,12 @@ func (k *Craft) download(ctx context.Context, region string, keys awsclient.Cred
 		return fmt.Errorf("unable to initialize envfile resource directory, error: %w", err)
 	}
 	err := dir.Write(ctx, rooted.File{Name: o.path, Temp: "tmp_env", Mode: fileMode, Fill: func(file *os.File) error {
-		return k.Objects.Object(ctx, region, keys, o.bucket, o.key, func(body io.Reader) error { return refill(file, body) })
+		return k.Objects.Object(ctx, region, keys, o.bucket, o.key, func(body io.Reader) error { return rooted.Refill(file, body) })
 	}})
 	if err != nil {
 		return fmt.Errorf("unable to download env file with key %s from bucket %s, error: %w", o.key, o.bucket, err)
 	}
 	return nil
-}
-
-// refill gives the file the content of body, whatever an earlier attempt left in it.
-func refill(file *os.File, body io.Reader) error {
-	if err := file.Truncate(0); err != nil {
-		return err
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, err := io.Copy(file, body)
-	return err
 }
 
 // Variables reads the files of a container that is about to be created: one set per file, in the order of the task

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,6 +99,18 @@ func (d *Dir) rename(ctx context.Context, from, to string) error {
 			return err
 		}
 	}
+}
+
+// Refill gives a file that is being filled the content of body, whatever an earlier attempt left in it.
+func Refill(file *os.File, body io.Reader) error {
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.Copy(file, body)
+	return err
 }
 
 // Inside gives the cleaned relative path of the elements, which must not lead out of the directory or to the directory
