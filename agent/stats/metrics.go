@@ -3,6 +3,7 @@ package stats
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +76,7 @@ func (c *Collector) Metrics(ctx context.Context, withServiceConnect bool) (Metri
 		c.connect.ask(ctx, tasks, meshed)
 	}
 
-	m := Metrics{Idle: len(meshed) == 0 && !c.measures()}
+	m := Metrics{Idle: len(meshed) == 0 && !c.measures(tasks)}
 	if m.Idle {
 		return m, nil
 	}
@@ -104,11 +105,11 @@ func (c *Collector) Metrics(ctx context.Context, withServiceConnect bool) (Metri
 	return m, nil
 }
 
-// measures reports whether any container is tracked.
-func (c *Collector) measures() bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.containers) > 0
+// measures reports whether any container is measured, or is about to be.
+func (c *Collector) measures(tasks []*task.Task) bool {
+	return !c.disabled && slices.ContainsFunc(tasks, func(t *task.Task) bool {
+		return belongs(t) && slices.ContainsFunc(t.Containers, running)
+	})
 }
 
 // mark remembers what a queue held when it was read.

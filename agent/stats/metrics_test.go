@@ -107,6 +107,11 @@ func TestIdle(t *testing.T) {
 	if m, err := c.Metrics(t.Context(), false); !errors.Is(err, ErrNoMetrics) || m.Idle {
 		t.Error("the first container has just started:", m, err)
 	}
+	w := newWorld(t)
+	w.show(oneTask("aaa"))
+	if m, err := New(w.cfg, w, nil).Metrics(t.Context(), false); !errors.Is(err, ErrNoMetrics) || m.Idle {
+		t.Error("a container was running before the agent, which has not looked yet:", m, err)
+	}
 	// What could not be reported is not marked as sent.
 	sampled(t, c, "aaa", 1, 2)
 	if m, err := c.Metrics(t.Context(), false); err != nil || m.Tasks[0].Containers[0].Memory.SampleCount != 2 {
