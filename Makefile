@@ -106,9 +106,9 @@ test-in-docker: ## unit tests inside BUILDER_IMAGE
 	@[ -n "$(BUILDER_IMAGE)" ] || { echo 'test-in-docker needs BUILDER_IMAGE, an image with Go: make test-in-docker BUILDER_IMAGE=golang:1.26' >&2; exit 1; }
 	scripts/in-builder.sh go test -timeout 15m $(TESTFLAGS) ./...
 
-bench: static local-ecs ## Go benchmarks, then size, memory and speed of the agent
+bench: static local-ecs ## Go benchmarks, then size, memory and speed of the agent beside a plain Docker client
 	go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./agent/...
-	scripts/with-docker.sh go test -tags e2e -count 1 -run '^TestFootprint$$' -v ./misc/e2e
+	E2E_BENCH=1 scripts/with-docker.sh go test -tags e2e -count 1 -run '^Test(Footprint|Cost|Scale)$$' -v ./misc/e2e
 
 lint: go ## gofmt, vet, staticcheck, other platforms, shellcheck
 	scripts/lint.sh

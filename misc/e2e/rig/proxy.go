@@ -1,9 +1,11 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -22,14 +24,17 @@ type Proxy struct {
 	handler http.Handler
 
 	mu     sync.Mutex
-	calls  []Call
+	calls  []*Call
 	server *http.Server // nil while down
 }
 
 // Call is one call of the Docker API.
 type Call struct {
 	Method, Path string
+	Query        string
+	Body         []byte // of calls that create a container
 	At           time.Time
+	Done         time.Time // zero while it goes on
 }
 
 // version is the API version at the beginning of a path.
@@ -47,9 +52,19 @@ func StartProxy(socket, engine string) (*Proxy, error) {
 		http.Error(w, fmt.Sprintf(`{"message":%q}`, err), http.StatusBadGateway)
 	}
 	p.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		call := &Call{Method: r.Method, Path: version.ReplaceAllString(r.URL.Path, ""), Query: r.URL.RawQuery, At: time.Now()}
+		if call.Path == "/containers/create" {
+			call.Body, _ = io.ReadAll(r.Body) // what is missing fails in the engine
+			r.Body = io.NopCloser(bytes.NewReader(call.Body))
+		}
 		p.mu.Lock()
-		p.calls = append(p.calls, Call{Method: r.Method, Path: version.ReplaceAllString(r.URL.Path, ""), At: time.Now()})
+		p.calls = append(p.calls, call)
 		p.mu.Unlock()
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			call.Done = time.Now()
+		}()
 		reverse.ServeHTTP(w, r)
 	})
 	return p, p.Up()
@@ -96,7 +111,7 @@ func (p *Proxy) Calls(pattern string) []Call {
 	var out []Call
 	for _, c := range p.calls {
 		if re.MatchString(c.Method + " " + c.Path) {
-			out = append(out, c)
+			out = append(out, *c)
 		}
 	}
 	return out

@@ -75,6 +75,19 @@ func (c *Control) Run(ctx context.Context, definition string, overrides any) (st
 	if overrides != nil {
 		in["overrides"] = overrides
 	}
+	arns, err := c.runTask(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return arns[0], nil
+}
+
+// RunMany starts up to 10 tasks at once.
+func (c *Control) RunMany(ctx context.Context, definition string, n int) ([]string, error) {
+	return c.runTask(ctx, map[string]any{"cluster": c.Cluster, "taskDefinition": definition, "count": n})
+}
+
+func (c *Control) runTask(ctx context.Context, in map[string]any) (arns []string, err error) {
 	var out struct {
 		Tasks    []Task `json:"tasks"`
 		Failures []struct {
@@ -82,12 +95,15 @@ func (c *Control) Run(ctx context.Context, definition string, overrides any) (st
 		} `json:"failures"`
 	}
 	if err := c.Call(ctx, "RunTask", in, &out); err != nil {
-		return "", err
+		return nil, err
 	}
-	if len(out.Tasks) != 1 {
-		return "", fmt.Errorf("RunTask %s: placed on no instance: %+v", definition, out.Failures)
+	if len(out.Tasks) != in["count"] {
+		return nil, fmt.Errorf("RunTask %s: %d of %d placed: %+v", in["taskDefinition"], len(out.Tasks), in["count"], out.Failures)
 	}
-	return out.Tasks[0].ARN, nil
+	for _, t := range out.Tasks {
+		arns = append(arns, t.ARN)
+	}
+	return arns, nil
 }
 
 // Stop asks for the end of a task.
