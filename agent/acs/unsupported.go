@@ -12,7 +12,6 @@ var missing = []struct {
 	feature string
 	needed  func(*task.Task) bool
 }{
-	{"network mode awsvpc", func(t *task.Task) bool { return t.NetworkMode == task.NetworkAWSVPC }},
 	{"Service Connect", func(t *task.Task) bool { return t.ServiceConnect != nil }},
 	{"Amazon EBS volumes", hasVolume(task.VolumeEBS)},
 	{"FSx for Windows File Server volumes", hasVolume(task.VolumeFSxWindows)},

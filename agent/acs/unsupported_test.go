@@ -2,6 +2,7 @@ package acs
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -17,7 +18,6 @@ func TestUnsupportedFeaturesAreNamed(t *testing.T) {
 		members map[string]any
 		want    string
 	}{
-		{map[string]any{"networkMode": "awsvpc"}, "network mode awsvpc"},
 		{map[string]any{"attachments": attachment("serviceconnectdetail"), "containers": container(`"image":"i"`)}, "Service Connect"},
 		{map[string]any{"attachments": attachment("amazonebs")}, "Amazon EBS volumes"},
 		{map[string]any{"attachments": attachment("s3files")}, ""},
@@ -26,6 +26,7 @@ func TestUnsupportedFeaturesAreNamed(t *testing.T) {
 		{map[string]any{"containers": container(`"firelensConfiguration":{"type":"fluentd"}`)}, ""},
 		{map[string]any{"containers": container(`"credentialSpecs":["x"]`)}, "credential specs (gMSA)"},
 		{map[string]any{"associations": json.RawMessage(`[{"type":"gpu"}]`), "pidMode": "task", "ipcMode": "task"}, ""},
+		{map[string]any{"networkMode": "awsvpc"}, ""},
 		{map[string]any{"pidMode": "host", "ipcMode": "none", "networkMode": "host", "associations": json.RawMessage(`[{"type":"elastic-inference"}]`)}, ""},
 		{map[string]any{"containers": container(`"secrets":[{}],"environmentFiles":[{}]`)}, ""},
 		{map[string]any{"containers": container(`"restartPolicy":{"enabled":true},"portMappings":[{"containerPort":1}]`)}, ""},
@@ -72,15 +73,21 @@ func payload(t *testing.T, arn string, members map[string]any) []byte {
 
 // A task that could not be started can be stopped, and one that runs already is left to run.
 func TestUnsupportedTasksThatAreKnownOrStopped(t *testing.T) {
+	missingFeature := map[string]any{"containers": json.RawMessage(`[{"name":"c","credentialSpecs":["x"]}]`)}
+	stopOf := func(members map[string]any) map[string]any {
+		members = maps.Clone(members)
+		members["desiredStatus"] = "STOPPED"
+		return members
+	}
 	b := newBench(0)
 	b.engine.add(&task.Task{ARN: "known", Desired: task.Running})
-	if got := b.receive(t, payload(t, "known", map[string]any{"networkMode": "awsvpc"})); len(got) != 1 {
+	if got := b.receive(t, payload(t, "known", missingFeature)); len(got) != 1 {
 		t.Errorf("known: %v", got)
 	}
-	if got := b.receive(t, payload(t, "known", map[string]any{"networkMode": "awsvpc", "desiredStatus": "STOPPED"})); len(got) != 1 {
+	if got := b.receive(t, payload(t, "known", stopOf(missingFeature))); len(got) != 1 {
 		t.Errorf("known, to be stopped: %v", got)
 	}
-	if got := b.receive(t, payload(t, "unknown", map[string]any{"networkMode": "awsvpc", "desiredStatus": "STOPPED"})); len(got) != 1 {
+	if got := b.receive(t, payload(t, "unknown", stopOf(missingFeature))); len(got) != 1 {
 		t.Errorf("unknown, to be stopped: %v", got)
 	}
 	same(t, "accepted", b.engine.accepted, []string{"known", "known", "unknown"})

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
+	"github.com/aws/amazon-ecs-agent/agent/eni"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/fault"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
@@ -50,6 +51,7 @@ type agent struct {
 	// vpc and devices are set with task networking only.
 	vpc     registration.VPC
 	devices *netdev.Watch
+	enis    *eni.Tracker
 }
 
 // construct reads the configuration and connects to what every mode of the program needs.
@@ -80,6 +82,7 @@ func (a *agent) construct(ctx context.Context) (err error) {
 		ExcludeIPv6Bindings: a.cfg.ShouldExcludeIPv6PortBinding,
 		ExcludeIPv4Bindings: a.cfg.InstanceIPCompatibility.IPv6Only(),
 	})
+	a.enis = eni.New(a.store, a.ecs)
 	return err
 }
 

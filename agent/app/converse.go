@@ -14,7 +14,6 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/acs"
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
-	"github.com/aws/amazon-ecs-agent/agent/eni"
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/introspection"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
@@ -38,7 +37,6 @@ type conversations struct {
 	agent      *agent
 	tasks      *engine.Engine
 	stats      *stats.Collector
-	enis       *eni.Tracker
 	reporter   *report.Reporter
 	cleaner    *image.Cleaner
 	registered registration.Result
@@ -51,7 +49,7 @@ type conversations struct {
 func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoints *taskEndpoints) {
 	a, registered := c.agent, c.registered
 	parts.Go(func() error { return c.reporter.Run(ctx, registered.Cluster, c.tasks) })
-	a.followENIs(ctx, parts, c.enis, registered.Cluster)
+	a.followENIs(ctx, parts, registered.Cluster)
 	control, telemetry := c.sessions()
 	introspection := c.introspection(control, telemetry)
 	parts.Go(func() error { return introspection.Run(ctx) })
@@ -159,7 +157,7 @@ func (c *conversations) control(checkHealth func(context.Context), deregistered 
 		Endpoints:            a.ecs,
 		Dialer:               a.websocket(acs.ErrorTypes),
 		Engine:               c.tasks,
-		ENIs:                 c.enis,
+		ENIs:                 a.enis,
 		Credentials:          &a.roles,
 		Manifest:             newManifestNumber(a.store, c.manifest),
 		CheckHealth:          checkHealth,

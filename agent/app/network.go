@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,8 +22,7 @@ func (a *agent) newNetwork() *network.Network {
 		Plugins: a.plugins(),
 		Options: network.Options{BlockMetadata: a.cfg.AWSVPCBlockInstanceMetdata, LocalRoutes: a.cfg.AWSVPCAdditionalLocalRoutes,
 			LocalAddress: a.cfg.OverrideAWSVPCLocalIPv4Address},
-		CleanupDelay: time.Duration(a.cfg.ENIPauseContainerCleanupDelaySeconds) * time.Second,
-		ProcRoot:     network.ProcRoot(),
+		ProcRoot: network.ProcRoot(),
 	}
 }
 
@@ -91,13 +89,13 @@ func (a *agent) pluginVersions(ctx context.Context) network.Versions {
 }
 
 // followENIs follows the interfaces that ECS attaches to the instance. Without task networking nobody looks for them.
-func (a *agent) followENIs(ctx context.Context, parts *errgroup.Group, tracker *eni.Tracker, cluster string) {
+func (a *agent) followENIs(ctx context.Context, parts *errgroup.Group, cluster string) {
 	var host eni.Host
 	if a.devices != nil {
 		host = eni.Host{PrimaryMAC: a.vpc.MAC, Links: netdev.Links, Watch: a.devices.Run}
 	}
 	parts.Go(func() error {
-		tracker.Run(ctx, cluster, host)
+		a.enis.Run(ctx, cluster, host)
 		return nil
 	})
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/container"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
-	"github.com/aws/amazon-ecs-agent/agent/eni"
 	"github.com/aws/amazon-ecs-agent/agent/image"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/report"
 	"github.com/aws/amazon-ecs-agent/agent/store"
+	"github.com/aws/amazon-ecs-agent/agent/task"
 	"github.com/aws/amazon-ecs-agent/agent/version"
 )
 
@@ -69,8 +69,7 @@ func (a *agent) start(ctx context.Context) error {
 		return err
 	}
 	tasksEngine.Restore(state.Tasks)
-	enis := eni.New(a.store, a.ecs)
-	enis.Restore(state.Attachments, time.Now())
+	a.enis.Restore(state.Attachments, time.Now())
 	collector := a.newCollector(tasksEngine)
 
 	// What runs ends with ctx or with the first part that fails, and is waited for.
@@ -95,7 +94,7 @@ func (a *agent) start(ctx context.Context) error {
 			a.completeMetadataFiles(partsCtx, tasksEngine)
 			return nil
 		})
-		(&conversations{agent: a, tasks: tasksEngine, stats: collector, enis: enis, reporter: reporter, cleaner: cleaner, registered: registered,
+		(&conversations{agent: a, tasks: tasksEngine, stats: collector, reporter: reporter, cleaner: cleaner, registered: registered,
 			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
 	})
@@ -178,7 +177,7 @@ func (a *agent) newEngine(host registration.Resources, resources resources, imag
 	var err error
 	a.runner, err = container.New(a.cfg, a.docker, images, &a.roles, container.Host{
 		CgroupV2: a.cgroups.Unified, CgroupSlices: a.cgroups.Systemd, LogsEndpoint: logsEndpoint, MetadataFiles: a.files,
-		Secret: resources.secrets.Secret, EnvironmentFiles: resources.envfiles.Variables,
+		Network: a.newNetwork(), Secret: resources.secrets.Secret, EnvironmentFiles: resources.envfiles.Variables,
 	})
 	if err != nil {
 		return nil, err
@@ -202,9 +201,12 @@ func (a *agent) newEngine(host registration.Resources, resources resources, imag
 		ContainerName: mapping.ContainerName,
 		Credentials:   &a.roles,
 		GPU:           a.gpuSupport(),
-		AdoptStraysOf: straysOf,
-		MaxPulls:      a.cfg.MaxConcurrentPulls,
-		MaxStarts:     a.cfg.MaxConcurrentStarts,
+
+		NetworkPauseImage: a.cfg.PauseContainerImageName + ":" + a.cfg.PauseContainerTag,
+		Forgotten:         func(t *task.Task) { a.enis.Forget(t.ARN) },
+		AdoptStraysOf:     straysOf,
+		MaxPulls:          a.cfg.MaxConcurrentPulls,
+		MaxStarts:         a.cfg.MaxConcurrentStarts,
 	}, a.runner, a.store, a.sink(reporter)), nil
 }
 

@@ -58,6 +58,9 @@ type Runner struct {
 	facts  mapping.Facts
 	files  metadataFiles
 	hide   redactor
+	// network of pause containers.
+	network         Network
+	disconnectDelay time.Duration
 
 	createLimit, startLimit time.Duration
 	// stopGrace is how long a container may take to end that does not say so itself.
@@ -73,6 +76,7 @@ type Host struct {
 	LogsEndpoint func(region string, dualStack bool) (string, error)
 	// MetadataFiles of containers; nil: there are none.
 	MetadataFiles *metadatafile.Files
+	Network       Network
 	// Secret gives the value of a secret that was fetched for the task.
 	Secret func(*task.Task, task.Secret) (string, error)
 	// EnvironmentFiles gives the variables of the container's environment files.
@@ -96,8 +100,10 @@ func New(cfg *config.Config, d Docker, images ImageFacts, roles *credentials.Sto
 			ImageSetsRegion: images.SetsRegion, ServerAtLeast: d.ServerAtLeast, LogsEndpoint: host.LogsEndpoint,
 			Secret: host.Secret, EnvironmentFiles: host.EnvironmentFiles,
 		},
-		files:       metadataFiles{files: host.MetadataFiles, on: cfg.ContainerMetadataEnabled},
-		createLimit: cfg.ContainerCreateTimeout, startLimit: cfg.ContainerStartTimeout, stopGrace: cfg.DockerStopTimeout,
+		files:           metadataFiles{files: host.MetadataFiles, on: cfg.ContainerMetadataEnabled},
+		network:         host.Network,
+		disconnectDelay: time.Duration(cfg.ENIPauseContainerCleanupDelaySeconds) * time.Second,
+		createLimit:     cfg.ContainerCreateTimeout, startLimit: cfg.ContainerStartTimeout, stopGrace: cfg.DockerStopTimeout,
 	}, nil
 }
 

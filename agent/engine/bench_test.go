@@ -44,6 +44,11 @@ func (instant) Ping(context.Context) error                                { retu
 
 func (instant) List(context.Context) ([]task.ContainerState, error) { return nil, nil }
 
+func (instant) Provision(context.Context, *task.Task, *task.Container) (task.Connection, error) {
+	return task.Connection{}, nil
+}
+func (instant) Disconnect(context.Context, *task.Task, *task.Container) error { return nil }
+func (instant) ReleaseAddress(context.Context, *task.Task) error              { return nil }
 func (instant) Events(ctx context.Context, _ time.Time, listening func(), _ func(task.RuntimeEvent)) error {
 	listening()
 	<-ctx.Done()

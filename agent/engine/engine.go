@@ -43,6 +43,11 @@ type Runtime interface {
 	// Start starts the container and looks at it once. An error named CannotInspectContainerError means: started, but
 	// the look failed.
 	Start(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error)
+	// Provision connects the network that the container holds for its task.
+	Provision(ctx context.Context, t *task.Task, c *task.Container) (task.Connection, error)
+	// Disconnect undoes what Provision did; ReleaseAddress gives back what it leased, once the task has stopped.
+	Disconnect(ctx context.Context, t *task.Task, c *task.Container) error
+	ReleaseAddress(ctx context.Context, t *task.Task) error
 	// Stop stops the container and looks at it. An error that wraps task.ErrGone: there is no such container.
 	Stop(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error)
 	// Inspect looks at the container by id, or by name while there is no id.
@@ -95,6 +100,10 @@ type Config struct {
 	ContainerName func(*task.Task, *task.Container) string
 	Credentials   *credentials.Store
 	GPU           GPUSupport
+	// NetworkPauseImage is the image of containers that hold the network of a task; empty: task.PauseImage.
+	NetworkPauseImage string
+	// Forgotten is called when nothing is left of a task. Optional.
+	Forgotten func(*task.Task)
 	// AdoptStraysOf names the cluster whose running containers are taken over although no record of their task is left;
 	// empty: none are.
 	AdoptStraysOf string
@@ -406,4 +415,7 @@ func (e *Engine) forget(o *owner) {
 	}
 	e.order = slices.DeleteFunc(e.order, func(other *owner) bool { return other == o })
 	logger.Info("Task cleaned up", logger.F("taskARN", t.ARN))
+	if e.config.Forgotten != nil {
+		e.config.Forgotten(t)
+	}
 }

@@ -111,6 +111,8 @@ func (e Started) apply(w *work) {
 			w.t.Resources[w.t.Resources.Find(s.Resource.Kind, s.Resource.Name)].InFlight = true
 		case s.Kind == ReleaseResources:
 			w.t.Engine.Releasing = true
+		case s.Kind == DisconnectTask:
+			w.t.Engine.Disconnecting = true
 		case s.Kind == InspectContainer:
 			c := w.progress(w.t.Index(s.Container))
 			c.Engine.Inspecting, c.Engine.InspectAt = true, time.Time{}
@@ -131,6 +133,10 @@ func (w *work) begin(i int, step task.Step) {
 			w.t.PullStartedAt = w.now
 			w.saveTask = true
 		}
+	case task.StepProvision:
+		// From now on there is something to let go of, whatever becomes of the step.
+		w.t.DefaultNetworkInterface = task.ENIInterface
+		w.saveTask = true
 	case task.StepStop:
 		c.Engine.RetryStopAt = time.Time{}
 		if c.Engine.CameBack {
@@ -211,6 +217,9 @@ type StepDone struct {
 	Pull      task.PullResult
 	Create    task.CreateResult
 	State     *task.ContainerState
+	// Connection is the result of provisioning; TornDown says that it was undone before the stop.
+	Connection task.Connection
+	TornDown   bool
 	// DockerAnswers is set with a failed stop when the daemon answers: then there is no use in trying on.
 	DockerAnswers bool
 }
@@ -232,6 +241,8 @@ func (e StepDone) apply(w *work) {
 		w.started(i, e)
 	case task.StepRestart:
 		w.restarted(i, e)
+	case task.StepProvision:
+		w.provisioned(i, e)
 	case task.StepStop:
 		w.stopped(i, e)
 	}
@@ -372,6 +383,10 @@ func (w *work) stopped(i int, e StepDone) {
 	c := w.progress(i)
 	c.Engine.MustStop = false
 	code := c.Engine.EventExitCode
+	if e.TornDown {
+		w.tornDown(i)
+		c = w.t.Containers[i]
+	}
 	if e.State != nil {
 		c.Observe(e.State)
 		code = nil

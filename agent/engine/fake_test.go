@@ -29,6 +29,7 @@ type fakeDocker struct {
 	calls      map[string]int
 	failRate   float64
 	lifetimes  map[string]lifetime // by container name; default: runs until stopped
+	leases     map[string]int      // local addresses of tasks, by ARN
 	violations []string
 	hangs      map[string]hang // by kind: what the next call does
 	removed    map[string]bool // by id: taken away behind the agent's back
@@ -57,12 +58,13 @@ type fakeContainer struct {
 	run                           int // guards timers of former runs
 	// emerging is set while Docker makes a container whose create call nobody waits for any more: it is in lists and its
 	// name is taken, but there is nothing to look at yet.
-	emerging bool
+	emerging  bool
+	connected bool
 }
 
 func newFakeDocker(seed uint64) *fakeDocker {
 	return &fakeDocker{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), nth: map[string]int{}, containers: map[string]*fakeContainer{}, watchers: map[chan task.RuntimeEvent]struct{}{},
-		calls: map[string]int{}, lifetimes: map[string]lifetime{}, hangs: map[string]hang{}, removed: map[string]bool{}}
+		calls: map[string]int{}, lifetimes: map[string]lifetime{}, hangs: map[string]hang{}, removed: map[string]bool{}, leases: map[string]int{}}
 }
 
 //lint:ignore ST1005 Docker's text
@@ -123,7 +125,8 @@ func (d *fakeDocker) call(ctx context.Context, kind, container, errName string, 
 	return nil
 }
 
-func (d *fakeDocker) ResolveManifest(ctx context.Context, _ *task.Task, c *task.Container) (m task.Manifest, err error) {
+func (d *fakeDocker) ResolveManifest(ctx context.Context, t *task.Task, c *task.Container) (m task.Manifest, err error) {
+	d.checkConnected(t, c)
 	err = d.call(ctx, "manifest", c.RuntimeName, task.ErrCannotPullImageManifest, func() error { m.Digest = "sha256:1"; return nil })
 	return m, err
 }
@@ -186,16 +189,58 @@ func (d *fakeDocker) checkTwins(arn, name string) {
 	}
 }
 
-// checkNamespaces notes containers that run while the one that holds their namespaces is stopped.
+// checkNamespaces notes containers that run while the one that holds their namespaces is stopped, or disconnected.
 func (d *fakeDocker) checkNamespaces(stopping *fakeContainer) {
-	if stopping.cname != task.NamespacePauseName {
+	if stopping.cname != task.NamespacePauseName && stopping.cname != task.NetworkPauseName {
 		return
 	}
 	for _, f := range d.containers {
-		if f.arn == stopping.arn && f != stopping && f.status == task.ContainerRunning {
+		if f.arn == stopping.arn && f != stopping && f.status == task.ContainerRunning && f.cname != task.NamespacePauseName && f.cname != task.NetworkPauseName {
 			d.violations = append(d.violations, f.name+" ran when its namespaces were taken away")
 		}
 	}
+}
+
+// checkConnected notes work on a container whose task is without the network it needs.
+func (d *fakeDocker) checkConnected(t *task.Task, c *task.Container) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.NetworkMode == task.NetworkAWSVPC && !c.Internal() && (t.LocalIPAddress == "" || d.leases[t.ARN] == 0) {
+		d.violations = append(d.violations, c.RuntimeName+" was worked on before its network was there")
+	}
+}
+
+func (d *fakeDocker) Provision(ctx context.Context, t *task.Task, c *task.Container) (got task.Connection, err error) {
+	err = d.call(ctx, "provision", c.RuntimeName, task.ErrContainerNetworking, func() error {
+		f := d.containers[c.RuntimeID]
+		if f == nil || f.status != task.ContainerRunning {
+			return errors.New("the namespace is gone")
+		}
+		f.connected = true
+		if d.leases[t.ARN] == 0 {
+			d.leases[t.ARN] = len(d.nth) + 2
+		}
+		got = task.Connection{LocalIPAddress: fmt.Sprintf("169.254.172.%d", d.leases[t.ARN]), Namespace: "/proc/1/ns/net", Interface: task.ENIInterface}
+		return nil
+	})
+	return got, err
+}
+
+func (d *fakeDocker) Disconnect(ctx context.Context, _ *task.Task, c *task.Container) error {
+	return d.call(ctx, "disconnect", c.RuntimeName, task.ErrContainerNetworking, func() error {
+		if f := d.containers[c.RuntimeID]; f != nil {
+			d.checkNamespaces(f)
+			f.connected = false
+		}
+		return nil
+	})
+}
+
+func (d *fakeDocker) ReleaseAddress(ctx context.Context, t *task.Task) error {
+	return d.call(ctx, "release", t.ARN, task.ErrContainerNetworking, func() error {
+		delete(d.leases, t.ARN)
+		return nil
+	})
 }
 
 func (d *fakeDocker) Start(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
@@ -234,6 +279,7 @@ func (d *fakeDocker) startLocked(f *fakeContainer) {
 
 func (d *fakeDocker) exitLocked(f *fakeContainer, code int) {
 	f.status, f.code, f.finishedAt = task.ContainerStopped, code, time.Now()
+	f.connected = false // the kernel sees to that
 	d.emit(f.id, task.ActionDie, &code)
 }
 

@@ -135,7 +135,7 @@ func (e Listed) apply(w *work) {
 			if found != nil && found.Status == task.ContainerRunning {
 				c.Engine.InspectAt = w.now
 			}
-		case found == nil, e.Restored, found.Status != c.Known:
+		case found == nil, e.Restored, found.Status != c.Known && !(found.Status == task.ContainerRunning && c.Known == task.ContainerResourcesProvisioned):
 			// A list may be older than what is known by now: only an inspect decides.
 			c.Engine.InspectAt = w.now
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// syncTimeout bounds the wait for a slow disk before a STOPPED is reported all the same.
+// syncTimeout bounds the wait for a slow disk before what depends on it goes on all the same.
 const syncTimeout = 10 * time.Second
 
 // owner is the one goroutine that changes a task. Everything else posts events to it and reads its snapshot.
@@ -123,13 +123,18 @@ func (o *owner) take(out Outcome) {
 func (o *owner) secure(changes []Change) {
 	for _, change := range changes {
 		if c := change.Container; c != nil && c.Known.Terminal() || c == nil && change.Task.Known.Terminal() {
-			ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
-			defer cancel()
-			if err := o.engine.store.Sync(ctx); err != nil {
-				logger.Error("Cannot save the end of a container before reporting it", logger.F("taskARN", change.Task.ARN), logger.Err(err))
-			}
+			o.engine.sync("Cannot save the end of a container before reporting it", change.Task)
 			return
 		}
+	}
+}
+
+// sync waits until what was saved is on disk, or the disk is too slow.
+func (e *Engine) sync(failure string, t *task.Task) {
+	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
+	defer cancel()
+	if err := e.store.Sync(ctx); err != nil {
+		logger.Error(failure, logger.F("taskARN", t.ARN), logger.Err(err))
 	}
 }
 
@@ -220,6 +225,8 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 	case ReleaseResources:
 		e.config.Resources.Release(ctx, t)
 		return Released{}
+	case DisconnectTask:
+		return e.disconnect(ctx, t)
 	}
 	c, _ := t.Container(s.Container)
 	if s.Kind == InspectContainer {
@@ -251,7 +258,12 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 			done.State, done.Err = e.runtime.Start(ctx, t, c)
 			e.starts.leave()
 		}
+	case task.StepProvision:
+		// What is set up now has to be let go of, even by another run of the agent.
+		e.sync("Cannot save that the network of a task is set up", t)
+		done.Connection, done.Err = e.runtime.Provision(ctx, t, c)
 	case task.StepStop:
+		done.TornDown = e.tearDown(ctx, t, c)
 		done.State, done.Err = e.runtime.Stop(ctx, t, c)
 		if done.Err != nil && !errors.Is(done.Err, task.ErrGone) && ctx.Err() == nil {
 			done.DockerAnswers = e.runtime.Ping(ctx) == nil

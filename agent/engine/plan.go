@@ -16,6 +16,7 @@ const (
 	InspectContainer                 // beside any other step of that container
 	CreateResource                   // Step.Resource
 	ReleaseResources
+	DisconnectTask
 	CleanTask
 )
 
@@ -41,6 +42,7 @@ func Plan(t *task.Task, now time.Time, rules Rules) (steps []Step, wake time.Tim
 		p.container(c)
 	}
 	p.release()
+	p.disconnect()
 	p.cleanup()
 	return p.steps, p.wake
 }
@@ -94,6 +96,14 @@ func (p *plan) release() {
 	t := p.t
 	if t.Known >= task.Created && len(t.Resources) > 0 && !t.Engine.Releasing && !t.Engine.Released && !creating(t) {
 		p.steps = append(p.steps, Step{Kind: ReleaseResources})
+	}
+}
+
+// disconnect plans to let go of the network of a task that has stopped.
+func (p *plan) disconnect() {
+	at := p.t.Engine.RetryDisconnectAt
+	if disconnects(p.t) && !p.t.Engine.Disconnecting && (at.IsZero() || p.due(at)) {
+		p.steps = append(p.steps, Step{Kind: DisconnectTask})
 	}
 }
 
@@ -187,7 +197,7 @@ func (p *plan) cleanup() {
 			return
 		}
 	}
-	if t.Engine.Releasing || creating(t) {
+	if t.Engine.Releasing || creating(t) || t.Engine.Disconnecting || disconnects(t) && t.Engine.RetryDisconnectAt.IsZero() {
 		return
 	}
 	if refused(t) || t.Engine.CleanNow || p.due(t.KnownTime.Add(p.rules.CleanupWait+t.Engine.CleanupJitter)) {

@@ -39,6 +39,9 @@ func (e *Engine) prepare(t *task.Task, now time.Time) error {
 	if err := e.config.GPU.assign(t); err != nil {
 		return err
 	}
+	if err := addNetworkPause(t, e.config.NetworkPauseImage); err != nil {
+		return err
+	}
 	addNamespacePause(t)
 	for i := range t.Containers {
 		c := t.Containers[i]

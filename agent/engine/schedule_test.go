@@ -75,6 +75,7 @@ func (s schedule) String() string {
 // simTask is a task of a schedule.
 type simTask struct {
 	pid        string
+	awsvpc     bool
 	containers []simContainer
 }
 
@@ -88,7 +89,7 @@ type simContainer struct {
 
 func (s *simTask) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "pid=%q", s.pid)
+	fmt.Fprintf(&b, "pid=%q awsvpc=%t", s.pid, s.awsvpc)
 	for i, c := range s.containers {
 		fmt.Fprintf(&b, " c%d{essential=%t restart=%t", i, c.essential, c.restart)
 		if c.life != nil {
@@ -105,6 +106,9 @@ func (s *simTask) String() string {
 // make gives the task as ECS sends it, and tells the runtime how long its containers live.
 func (s *simTask) make(d *fakeDocker, n int) *task.Task {
 	t := &task.Task{ARN: fmt.Sprintf("arn:aws:ecs:us-west-2:123456789012:task/default/task%d", n), Family: "f", Revision: "1", Desired: task.Running, PIDMode: s.pid}
+	if s.awsvpc {
+		t.NetworkMode, t.ENIs = task.NetworkAWSVPC, task.ENIs{{MAC: fmt.Sprintf("02:00:00:00:00:%02x", n)}}
+	}
 	name := func(i int) string { return fmt.Sprintf("c%d-%d", n, i) }
 	for i, c := range s.containers {
 		tc := &task.Container{Name: name(i), Image: "busybox", Essential: c.essential, CPU: 1, Memory: 1}
@@ -131,7 +135,7 @@ func milliseconds(rng *rand.Rand, limit int) time.Duration {
 // randomSchedule draws 5 to 30 operations.
 func randomSchedule(seed uint64) schedule {
 	rng := rand.New(rand.NewPCG(seed, 2))
-	calls := []string{"manifest", "pull", "create", "start", "stop", "inspect", "list"}
+	calls := []string{"manifest", "pull", "create", "start", "stop", "inspect", "list", "provision", "disconnect", "release"}
 	var s schedule
 	for n := 5 + rng.IntN(25); n > 0; n-- {
 		o := op{kind: opWait, n: rng.IntN(1 << 16), pause: milliseconds(rng, 40)}
@@ -166,6 +170,7 @@ func randomTask(rng *rand.Rand) *simTask {
 	if rng.IntN(4) == 0 {
 		t.pid = "task"
 	}
+	t.awsvpc = rng.IntN(3) == 0
 	conditions := []task.Condition{task.ConditionStart, task.ConditionComplete, task.ConditionSuccess}
 	for i := range 1 + rng.IntN(4) {
 		c := simContainer{essential: i == 0 || rng.IntN(2) == 0, restart: rng.IntN(4) == 0, after: -1}
@@ -240,7 +245,7 @@ func (o op) simpler() []op {
 func (s *simTask) simpler() []*simTask {
 	var all []*simTask
 	add := func(change func(*simTask)) {
-		c := &simTask{s.pid, slices.Clone(s.containers)}
+		c := &simTask{s.pid, s.awsvpc, slices.Clone(s.containers)}
 		change(c)
 		all = append(all, c)
 	}
@@ -249,6 +254,9 @@ func (s *simTask) simpler() []*simTask {
 	}
 	if s.pid != "" {
 		add(func(t *simTask) { t.pid = "" })
+	}
+	if s.awsvpc {
+		add(func(t *simTask) { t.awsvpc = false })
 	}
 	for i, c := range s.containers {
 		if c.after >= 0 {

@@ -156,9 +156,15 @@ func (r *rig) check(arns []string) []string {
 	for arn, containers := range r.vanished() {
 		bad = append(bad, fmt.Sprintf("task %s lost containers that are still there: %v", arn, containers))
 	}
+	for arn, address := range r.docker.leases {
+		bad = append(bad, fmt.Sprintf("task %s still has its local address 169.254.172.%d", arn, address))
+	}
 	for _, f := range r.docker.containers {
 		if f.status == task.ContainerRunning {
 			bad = append(bad, "still running: "+f.name)
+		}
+		if f.connected {
+			bad = append(bad, "still connected: "+f.name)
 		}
 		tk, known := r.engine.Task(f.arn)
 		if !known {

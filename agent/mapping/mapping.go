@@ -107,6 +107,7 @@ var steps = []step{
 	{"raw host config", task.ErrHostConfig, rawHostConfig},
 	{"cgroup parent", task.ErrHostConfig, cgroupParent},
 	{"network mode", "", networkMode},
+	{"own network", "", ownNetwork},
 	{"pid mode", task.ErrHostConfig, pidMode},
 	{"ipc mode", task.ErrHostConfig, ipcMode},
 	{"files of the log router", task.ErrHostConfig, routerFiles},

@@ -9,15 +9,6 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// networkMode keeps the network of the raw host config, which the service has filled in. A container that only holds
-// PID and IPC namespaces needs none.
-func networkMode(b *build) error {
-	if b.c.Type == task.NamespacePause {
-		b.HostConfig.NetworkMode = "none"
-	}
-	return nil
-}
-
 // pidMode says whose processes the container sees.
 func pidMode(b *build) error {
 	if b.c.Type != task.Normal {

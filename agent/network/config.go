@@ -23,9 +23,8 @@ const (
 	pluginServiceConnect = "ecs-serviceconnect"
 )
 
-// Interfaces in the namespace of a task. The last two only name what is set up; no interface is made.
+// Interfaces in the namespace of a task, beside its own. The last two only name what is set up; no interface is made.
 const (
-	interfaceENI            = "eth0"
 	interfaceBridge         = "ecs-eth0"
 	interfaceAppMesh        = "aws-appmesh"
 	interfaceServiceConnect = "ecs-sc"
@@ -68,14 +67,21 @@ type Options struct {
 	LocalAddress netip.Prefix
 }
 
-// setUp gives the plug-ins that connect a task, in their order.
-func setUp(t *task.Task, o Options) ([]plugin, error) { return plugins(t, o, o.lease(t)) }
+// setUp gives the plug-ins that set up the network which the pause container holds, in their order.
+func setUp(t *task.Task, pause *task.Container, o Options) ([]plugin, error) {
+	return plugins(t, pause, o, o.lease(t))
+}
 
 // tearDown gives the same plug-ins as setUp: they undo what they did, the last one first. The local address is released
 // apart from that.
-func tearDown(t *task.Task, o Options) ([]plugin, error) { return plugins(t, o, members{}) }
+func tearDown(t *task.Task, pause *task.Container, o Options) ([]plugin, error) {
+	return plugins(t, pause, o, members{})
+}
 
-func plugins(t *task.Task, o Options, ipam members) ([]plugin, error) {
+func plugins(t *task.Task, pause *task.Container, o Options, ipam members) ([]plugin, error) {
+	if t.NetworkMode != task.NetworkAWSVPC {
+		return onBridge(t, pause)
+	}
 	var list []plugin
 	for i := range t.ENIs {
 		p, err := o.interfaceOf(&t.ENIs[i])
@@ -110,7 +116,7 @@ func (o Options) interfaceOf(e *task.ENI) (plugin, error) {
 	gateways := []string{gateway}
 	switch e.Protocol {
 	case "", task.ENIDefault:
-		return plugin{pluginENI, interfaceENI, members{
+		return plugin{pluginENI, task.ENIInterface, members{
 			"dns": members{}, "eniName": "", "eniMACAddress": e.MAC, "eniIPAddresses": e.Prefixes(), "gatewayIPAddresses": gateways,
 			"useExistingNetwork": false, "blockInstanceMetadata": o.BlockMetadata,
 		}}, nil
@@ -118,7 +124,7 @@ func (o Options) interfaceOf(e *task.ENI) (plugin, error) {
 		if e.VLAN == nil {
 			return plugin{}, fmt.Errorf("vlan interface properties missing")
 		}
-		return plugin{pluginBranchENI, interfaceENI, members{
+		return plugin{pluginBranchENI, task.ENIInterface, members{
 			"trunkMACAddress": e.VLAN.TrunkMAC, "branchVlanID": e.VLAN.ID, "branchMACAddress": e.MAC,
 			"ipAddresses": e.Prefixes(), "gatewayIPAddresses": gateways,
 			"blockInstanceMetadata": o.BlockMetadata, "interfaceType": "vlan",

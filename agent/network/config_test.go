@@ -62,14 +62,15 @@ func TestConfigurations(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
-			up, err := setUp(&c.Task, Options(c.Options))
+			c.Task.NetworkMode = task.NetworkAWSVPC
+			up, err := setUp(&c.Task, nil, Options(c.Options))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(c.SetUp, calls(t, up)); diff != "" {
 				t.Errorf("set-up (-want +got):\n%s", diff)
 			}
-			down, err := tearDown(&c.Task, Options(c.Options))
+			down, err := tearDown(&c.Task, nil, Options(c.Options))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +99,8 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 		{&task.Task{ServiceConnect: json.RawMessage(`{"ingressConfig":1}`)}, prefix + "service connect configuration: json: "},
 	}
 	for _, c := range cases {
-		if _, err := setUp(c.task, Options{}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		c.task.NetworkMode = task.NetworkAWSVPC
+		if _, err := setUp(c.task, nil, Options{}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%v\nwant %s", err, c.want)
 		}
 	}
@@ -119,5 +121,38 @@ func TestMembersWithoutAValue(t *testing.T) {
 	want = call{"ecs-serviceconnect", "ecs-sc", map[string]any{"cniVersion": "0.3.0", "name": "network-name", "type": "ecs-serviceconnect", "enableIPv4": true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestServiceConnectOnTheBridge(t *testing.T) {
+	const config = `{"containerName":"proxy","ingressConfig":[{"listenerName":"http","listenerPort":15000}],` +
+		`"egressConfig":{"listenerName":"egress","listenerPort":32769,"vip":{"ipv4Cidr":"127.255.0.0/16"}},"networkConfig":{"scPauseIPv4Addr":"172.17.0.3"}}`
+	dual := strings.Replace(config, `"scPauseIPv4Addr":"172.17.0.3"`, `"scPauseIPv4Addr":"172.17.0.3","scPauseIPv6Addr":"2001:db8:1::3"`, 1)
+	ipv6 := strings.Replace(config, `"scPauseIPv4Addr":"172.17.0.3"`, `"scPauseIPv6Addr":"2001:db8:1::3"`, 1)
+	const head = `"cniVersion":"0.3.0","name":"network-name","type":"ecs-serviceconnect","ingressConfig":[{"listenerPort":15000}],`
+	for _, c := range []struct{ name, config, pause, want string }{
+		{"the proxy's own pause container", config, "proxy",
+			`{` + head + `"egressConfig":{"listenerPort":32769,"redirectIP":null,"redirectMode":"tproxy","vip":{"ipv4Cidr":"127.255.0.0/16"}},"enableIPv4":true}`},
+		{"that of another container sends to the proxy's", config, "app",
+			`{` + head + `"egressConfig":{"listenerPort":0,"redirectIP":{"ipv4":"172.17.0.3"},"redirectMode":"tproxy","vip":{"ipv4Cidr":"127.255.0.0/16"}},"enableIPv4":true}`},
+		{"dual stack", dual, "app",
+			`{` + head + `"egressConfig":{"listenerPort":0,"redirectIP":{"ipv4":"172.17.0.3","ipv6":"2001:db8:1::3"},"redirectMode":"tproxy","vip":{"ipv4Cidr":"127.255.0.0/16"}},"enableIPv4":true,"enableIPv6":true}`},
+		{"IPv6 only", ipv6, "app",
+			`{` + head + `"egressConfig":{"listenerPort":0,"redirectIP":{"ipv6":"2001:db8:1::3"},"redirectMode":"tproxy","vip":{"ipv4Cidr":"127.255.0.0/16"}},"enableIPv6":true}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tk := &task.Task{NetworkMode: "bridge", ServiceConnect: json.RawMessage(c.config)}
+			list, err := setUp(tk, &task.Container{Name: task.NetworkPauseName + "-" + c.pause}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := call{Plugin: "ecs-serviceconnect", Ifname: "ecs-sc"}
+			if err := json.Unmarshal([]byte(c.want), &want.Config); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]call{want}, calls(t, list)); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

@@ -75,6 +75,8 @@ func awsvpcTask() *task.Task {
 		ENIs: task.ENIs{{MAC: "02:99:ec:49:83:44", IPv4: []task.ENIAddress{{Primary: true, Address: "10.0.1.5"}}, GatewayIPv4: "10.0.1.1/24"}}}
 }
 
+var pauseContainer = &task.Container{Name: task.NetworkPauseName}
+
 func pauseState() *task.ContainerState {
 	return &task.ContainerState{RuntimeID: pauseID, PID: 4321, NetworkMode: "none"}
 }
@@ -83,7 +85,7 @@ func TestConnect(t *testing.T) {
 	p := newPrograms(t)
 	t.Setenv("CNI_ARGS", "left=over")
 	p.write(pluginENI, "env > "+p.dir+"/env; echo '{}'")
-	got, err := p.network().Connect(t.Context(), awsvpcTask(), pauseState())
+	got, err := p.network().Connect(t.Context(), awsvpcTask(), pauseContainer, pauseState())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +154,7 @@ func TestConnectFailures(t *testing.T) {
 			p := newPrograms(t)
 			tk, pause := awsvpcTask(), pauseState()
 			c.spoil(p, tk, pause)
-			_, err := p.network().Connect(t.Context(), tk, pause)
+			_, err := p.network().Connect(t.Context(), tk, pauseContainer, pause)
 			if want := strings.ReplaceAll(c.want, "DIR", p.dir); err == nil || err.Error() != want {
 				t.Errorf("%v\nwant %s", err, want)
 			}
@@ -173,7 +175,7 @@ func TestConnectAfterAnUnfinishedSetUp(t *testing.T) {
 	if err := os.WriteFile(p.dir+"/there", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := p.network().Connect(t.Context(), awsvpcTask(), pauseState()); err != nil || got.LocalIPAddress == "" {
+	if got, err := p.network().Connect(t.Context(), awsvpcTask(), pauseContainer, pauseState()); err != nil || got.LocalIPAddress == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -185,7 +187,7 @@ func TestPluginsThatHangAreEnded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	_, err := p.network().Connect(ctx, awsvpcTask(), pauseState())
+	_, err := p.network().Connect(ctx, awsvpcTask(), pauseContainer, pauseState())
 	if want := "ContainerNetworkingError: container resource provisioning: failed to setup network namespace: add network failed: vpc-eni did not end in time: context deadline exceeded"; err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
@@ -209,7 +211,7 @@ func TestPluginsThatHangAreEnded(t *testing.T) {
 
 func TestDisconnect(t *testing.T) {
 	p := newPrograms(t)
-	if err := p.network().Disconnect(t.Context(), awsvpcTask(), pauseState()); err != nil {
+	if err := p.network().Disconnect(t.Context(), awsvpcTask(), pauseContainer, pauseState()); err != nil {
 		t.Error(err)
 	}
 	if want := "DEL ecs-bridge, DEL vpc-eni"; p.calls() != want {
@@ -217,7 +219,7 @@ func TestDisconnect(t *testing.T) {
 	}
 	p = newPrograms(t)
 	p.write(pluginBridge, `echo '{"msg":"no namespace"}'; exit 1`)
-	if err := p.network().Disconnect(t.Context(), awsvpcTask(), pauseState()); err == nil || err.Error() != "delete network failed: no namespace" {
+	if err := p.network().Disconnect(t.Context(), awsvpcTask(), pauseContainer, pauseState()); err == nil || err.Error() != "delete network failed: no namespace" {
 		t.Error(err)
 	}
 	if want := "DEL ecs-bridge, DEL vpc-eni"; p.calls() != want {

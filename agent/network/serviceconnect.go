@@ -2,6 +2,7 @@ package network
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -20,6 +21,12 @@ type serviceConnect struct {
 			IPv6CIDR string `json:"ipv6Cidr"`
 		} `json:"vip"`
 	} `json:"egressConfig"`
+	ContainerName string `json:"containerName"` // of the proxy
+	Network       struct {
+		// Addresses of the proxy's pause container on Docker's bridge; one of them may be empty.
+		ProxyIPv4 string `json:"scPauseIPv4Addr"`
+		ProxyIPv6 string `json:"scPauseIPv6Addr"`
+	} `json:"networkConfig"`
 }
 
 // serviceConnectOf gives the task's configuration; nil without one.
@@ -45,24 +52,30 @@ func (s *serviceConnect) inOwnNetwork(e *task.ENI) plugin {
 	return s.plugin(redirectNAT, nil, e != nil && len(e.IPv4) > 0, e != nil && len(e.IPv6) > 0)
 }
 
-// Addresses are those of a container on Docker's bridge; one of them may be empty.
-type Addresses struct{ IPv4, IPv6 string }
-
-// onBridge leads the traffic of one container to the proxy, which has a namespace of its own: its addresses are known. For
-// the proxy itself, own is set.
-func (s *serviceConnect) onBridge(proxy Addresses, own bool) plugin {
+// onBridge gives the plug-ins for one of the pause containers of a task on Docker's bridge. Only Service Connect has any: one
+// per container, and those of the others send to the proxy's.
+func onBridge(t *task.Task, pause *task.Container) ([]plugin, error) {
+	s, err := serviceConnectOf(t)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, errNoServiceConnect
+	}
 	redirect := members{}
-	if proxy.IPv4 != "" {
-		redirect["ipv4"] = proxy.IPv4
+	if s.Network.ProxyIPv4 != "" {
+		redirect["ipv4"] = s.Network.ProxyIPv4
 	}
-	if proxy.IPv6 != "" {
-		redirect["ipv6"] = proxy.IPv6
+	if s.Network.ProxyIPv6 != "" {
+		redirect["ipv6"] = s.Network.ProxyIPv6
 	}
-	if own {
+	if pause.Name == task.NetworkPauseName+"-"+s.ContainerName {
 		redirect = nil
 	}
-	return s.plugin(redirectTProxy, redirect, proxy.IPv4 != "", proxy.IPv6 != "")
+	return []plugin{s.plugin(redirectTProxy, redirect, s.Network.ProxyIPv4 != "", s.Network.ProxyIPv6 != "")}, nil
 }
+
+var errNoServiceConnect = errors.New("cannot setup netns - only valid for SC-enabled task pause container")
 
 // plugin gives the call. Without a redirect the proxy listens in the same namespace.
 func (s *serviceConnect) plugin(mode string, redirect members, ipv4, ipv6 bool) plugin {

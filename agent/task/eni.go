@@ -11,6 +11,9 @@ import (
 // NetworkAWSVPC is the network mode of tasks with a network interface of their own.
 const NetworkAWSVPC = "awsvpc"
 
+// ENIInterface is the name of a task's interface in its own network namespace.
+const ENIInterface = "eth0"
+
 // Protocols with which an interface is associated with a task (ECS interfaceAssociationProtocol).
 const (
 	ENIDefault = "default" // an interface that is attached to the instance

@@ -86,6 +86,10 @@ type Progress struct {
 	ExecutionRole bool
 	// Releasing is set while the release step runs; Released when it is done.
 	Releasing, Released bool
+	// Disconnecting is set while the network of the stopped task is let go of; Disconnected when it is. RetryDisconnectAt is
+	// when that is tried again.
+	Disconnecting, Disconnected bool
+	RetryDisconnectAt           time.Time
 	// CleanupJitter is added to the wait before cleanup.
 	CleanupJitter time.Duration
 	// CameBackStopped is set after a stopped container that came back was stopped once more.
