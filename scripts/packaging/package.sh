@@ -90,10 +90,11 @@ gzip -9n "$work/amazon-ecs-init.1"
 scripts/third-party-licenses.sh ./ecs-init >"$work/THIRD-PARTY"
 gzip -9nk "$work/THIRD-PARTY"
 fill scripts/packaging/rpm/post "$work/post"
-scripts/packaging/changelog.sh "$version" "$epoch" "$maintainer" >"$work/changelog.yaml"
+scripts/packaging/changelog.sh rpm "$version" "$release" "$epoch" "$maintainer" >"$work/changelog.yaml"
+scripts/packaging/changelog.sh deb "$version" "$release" "$epoch" "$maintainer" | gzip -9n >"$work/changelog.Debian.gz"
 {
 	printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: amazon-ecs-agent\nSource: https://github.com/aws/amazon-ecs-agent\n\n'
-	printf 'Files: *\nCopyright: Amazon.com, Inc. or its affiliates\nLicense: Apache-2.0\n'
+	printf 'Files: *\nCopyright: 2014-%s Amazon.com, Inc. or its affiliates\nLicense: Apache-2.0\n' "$(date -u -d "@$epoch" +%Y)"
 	printf 'Comment: Licenses of compiled-in modules are in THIRD-PARTY.gz beside this file.\n\n'
 	printf 'License: Apache-2.0\n On Debian systems the full text is in /usr/share/common-licenses/Apache-2.0.\n'
 } >"$work/copyright"
