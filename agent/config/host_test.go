@@ -208,12 +208,12 @@ func TestWindowsRules(t *testing.T) {
 func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 	h := newHost()
 	for name, value := range map[string]string{
-		"ECS_ENABLE_TASK_ENI": "true", "ECS_AWSVPC_BLOCK_IMDS": "false", "ECS_ENABLE_TASK_CPU_MEM_LIMIT": "true",
-		"ECS_TASK_PIDS_LIMIT": "10", "ECS_EBSTA_SUPPORTED": "true",
+		"ECS_ENABLE_TASK_ENI": "true", "ECS_GMSA_SUPPORTED": "true", "ECS_ENABLE_TASK_CPU_MEM_LIMIT": "true",
+		"ECS_TASK_PIDS_LIMIT": "10", "ECS_EBSTA_SUPPORTED": "false",
 	} {
 		h.env[name] = value
 	}
-	h.files[defaultConfigFile] = `{"TaskENIEnabled": true, "AWSVPCBlockInstanceMetdata": true, "NodeStageTimeout": 5000000000}`
+	h.files[defaultConfigFile] = `{"EBSTASupportEnabled": true, "NodeStageTimeout": 5000000000}`
 	h.load(t)
 	var told []string
 	for _, line := range h.log {
@@ -221,8 +221,7 @@ func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 			told = append(told, name)
 		}
 	}
-	want := []string{"ECS_ENABLE_TASK_ENI", "ECS_AWSVPC_BLOCK_IMDS",
-		"ECS_EBSTA_SUPPORTED", "NodeStageTimeout"}
+	want := []string{"ECS_GMSA_SUPPORTED", "ECS_EBSTA_SUPPORTED", "NodeStageTimeout"}
 	if diff := gocmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}
@@ -230,7 +229,7 @@ func TestSettingsOfFeaturesToComeAreToldOnce(t *testing.T) {
 
 func TestTurningAFeatureToComeOffIsNotTold(t *testing.T) {
 	h := newHost()
-	h.env["ECS_ENABLE_TASK_ENI"] = "false"
+	h.env["ECS_GMSA_SUPPORTED"] = "false"
 	h.env["ECS_ENABLE_TASK_CPU_MEM_LIMIT"] = "false"
 	h.env["ECS_EBSTA_SUPPORTED"] = "false"
 	h.load(t)

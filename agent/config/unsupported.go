@@ -8,16 +8,6 @@ import (
 // notSupportedYet lists the settings that are read, but whose feature is not built. Each one that is used is logged once.
 // Building a feature means deleting its lines.
 var notSupportedYet = []pending{
-	// Task networking.
-	{"ECS_ENABLE_TASK_ENI", whenTrue},
-	{"ECS_ENABLE_HIGH_DENSITY_ENI", whenTrue},
-	{"ECS_CNI_PLUGINS_PATH", whenGiven},
-	{"ECS_AWSVPC_BLOCK_IMDS", whenTrue},
-	{"ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES", whenGiven},
-	{"OverrideAWSVPCLocalIPv4Address", whenGiven},
-	{"ENIPauseContainerCleanupDelaySeconds", whenGiven},
-	{"PauseContainerImageName", whenGiven},
-	{"PauseContainerTag", whenGiven},
 	// Volumes and accounts.
 	{"ECS_GMSA_SUPPORTED", whenTrue},
 	{"ECS_FSX_WINDOWS_FILE_SERVER_SUPPORTED", whenTrue},

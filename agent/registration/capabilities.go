@@ -118,13 +118,6 @@ func vpcENIVersion(f *Facts, _ func(string) bool) ([]ecsapi.Attribute, error) {
 	return []ecsapi.Attribute{ecsapi.NamedValue(prefix+"cni-plugin-version", f.VPCENIVersion)}, nil
 }
 
-func blockMetadata(f *Facts, has func(string) bool) ([]ecsapi.Attribute, error) {
-	if !has(prefix+"cni-plugin-version") || !f.Config.AWSVPCBlockInstanceMetdata {
-		return nil, nil
-	}
-	return named(prefix + "task-eni-block-instance-metadata"), nil
-}
-
 func branchENIVersion(f *Facts, _ func(string) bool) ([]ecsapi.Attribute, error) {
 	if !trunking(f) || f.BranchENIVersion == "" {
 		return nil, nil

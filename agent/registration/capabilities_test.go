@@ -163,7 +163,7 @@ func TestAdvertisedCapabilities(t *testing.T) {
 			SELinuxCapable: true, AppArmorCapable: true, OverrideAWSLogsExecutionRole: true, GMSACapable: true, VolumePluginCapabilities: []string{"efsAuth"},
 		},
 		DockerAPIVersions: []string{"1.24", "1.25"}, PauseImageLoaded: true, GPU: &GPU{DriverVersion: "1"}, LegacyPlugins: []string{"legacy"}, ManagedPlugins: []string{"p:latest"},
-		VPCENIVersion: "v", VPC: VPC{ID: "v"}, ExecUsable: true, ServiceConnectLoaded: true, EBSDriverPresent: true, FaultInjectionUsable: true,
+		VPCENIVersion: "v", VPC: VPC{ID: "v", SubnetID: "s"}, ExecUsable: true, ServiceConnectLoaded: true, EBSDriverPresent: true, FaultInjectionUsable: true,
 	}
 	// 1.24 implies the older versions.
 	f.DockerAPIVersions = append([]string{"1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23"}, f.DockerAPIVersions...)
@@ -179,12 +179,14 @@ func TestAdvertisedCapabilities(t *testing.T) {
 		legacyPrefix + "logging-driver.json-file", legacyPrefix + "logging-driver.none",
 		legacyPrefix + "selinux", legacyPrefix + "apparmor", legacyPrefix + "task-iam-role", legacyPrefix + "task-iam-role-network-host",
 		prefix + "task-cpu-mem-limit", prefix + "increased-task-cpu-limit",
+		prefix + "task-eni", prefix + "task-eni.ipv6", prefix + "cni-plugin-version=v",
 		legacyPrefix + "ecr-auth", prefix + "execution-role-ecr-pull", prefix + "container-health-check", prefix + "execution-role-awslogs", prefix + "docker-plugin.local",
 		prefix + "docker-plugin.legacy", prefix + "docker-plugin.p", prefix + "docker-plugin.p.latest",
-		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing",
+		prefix + "nvidia-driver-version.1", prefix + "gpu-driver-version=1", prefix + "pid-ipc-namespace-sharing", prefix + "aws-appmesh",
 		prefix + "firelens.fluentd", prefix + "firelens.fluentbit", legacyPrefix + "logging-driver.awsfirelens",
 		prefix + "logging-driver.awsfirelens.log-driver-buffer-limit", prefix + "firelens.non-root-user",
 		prefix + "efs", prefix + "storage.s3-files", prefix + "firelens.options.config.file", prefix + "firelens.options.config.s3", prefix + "efsAuth", prefix + "fault-injection", prefix + "ipv6-only",
+		"ecs.vpc-id=v", "ecs.subnet-id=s",
 	}
 	got, err := Capabilities(f)
 	if err != nil {
@@ -192,6 +194,23 @@ func TestAdvertisedCapabilities(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, texts(got)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A version that cannot be read costs nothing but the version.
+func TestTaskNetworkingWithoutPluginVersions(t *testing.T) {
+	got, err := Capabilities(Facts{Config: &config.Config{TaskENIEnabled: true, ENITrunkingEnabled: true, AWSVPCBlockInstanceMetdata: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, a := range got {
+		if strings.Contains(a.Name, "eni") || strings.Contains(a.Name, "cni") {
+			names = append(names, strings.TrimPrefix(a.Name, prefix))
+		}
+	}
+	if want := []string{"task-eni", "task-eni.ipv6", "task-eni-block-instance-metadata", "task-eni-trunking"}; !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
 	}
 }
 
