@@ -80,8 +80,8 @@ up: static local-ecs ## keep local-ecs and the agent running until Ctrl-C
 
 ## test
 
-.PHONY: test test-unit test-clients simulate run-integ-tests test-e2e test-in-docker bench lint
-test: test-unit test-clients run-integ-tests test-e2e ## everything: unit, client, integration and end-to-end tests
+.PHONY: test test-unit test-clients test-browser simulate run-integ-tests test-e2e test-in-docker bench lint
+test: test-unit test-clients test-browser run-integ-tests test-e2e ## everything: unit, client, browser, integration and end-to-end tests
 
 test-unit: go-race ## unit tests with the race detector
 	CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
@@ -89,6 +89,10 @@ test-unit: go-race ## unit tests with the race detector
 
 test-clients: go ## what published clients of AWS make of local-ecs and the agent (a module of its own)
 	go -C misc/clients test -count 1 -timeout 10m $(TESTFLAGS) ./...
+
+test-browser: go ## the status page in headless Chromium (a module of its own)
+	@scripts/need-test-tools.sh browser
+	go -C misc/browser test -count 1 -timeout 5m $(TESTFLAGS) ./...
 
 simulate: go ## random tasks, faults and crashes in virtual time: N schedules, default 100000
 	go test -count 1 -timeout 0 -run '^TestSimulation$$' ./agent/engine -args -schedules $(or $(N),100000) $(if $(SEED),-seed $(SEED))

@@ -128,12 +128,29 @@ func (c *conversations) introspection(control *acs.Session, telemetry *tcs.Sessi
 		Version:   versionLine(),
 		Profiling: c.agent.cfg.EnableRuntimeStats,
 		Metrics:   c.metricsHandler(control, telemetry),
+		Sessions: func() []introspection.Session {
+			control, telemetry := control.Stats(), telemetry.Stats()
+			return []introspection.Session{
+				{Name: "ACS", Purpose: "Control", Connected: control.Connected, Since: control.ConnectedAt, LastEnd: control.LastEnd},
+				{Name: "TCS", Purpose: "Telemetry", Connected: telemetry.Connected, Since: telemetry.ConnectedAt, LastEnd: telemetry.LastEnd},
+			}
+		},
+		Host:      func() introspection.Host { return hostOf(c.tasks.Host()) },
+		Samples:   c.stats,
+		StartedAt: startedAt,
 		Reports:   func() any { return c.reporter.Stats() },
 		Steps: func() any {
 			pulls, starts := c.tasks.Throttles()
 			return map[string]engine.Throttle{"Pulls": pulls, "Starts": starts}
 		},
 	}, c.tasks)
+}
+
+// startedAt is when the agent began.
+var startedAt = time.Now().UTC()
+
+func hostOf(h engine.HostUse) introspection.Host {
+	return introspection.Host{CPU: h.CPU, CPUUsed: h.CPUUsed, MemoryMiB: h.MemoryMiB, MemoryUsedMiB: h.MemoryUsedMiB, GPUs: h.GPUs, GPUsUsed: h.GPUsUsed}
 }
 
 // versionLine is the agent's version as upgrade tooling reads it.

@@ -7,6 +7,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
@@ -31,6 +32,11 @@ type Agent struct {
 	Metrics http.Handler
 	// Reports gives figures about the reports to ECS for /v1/status; nil leaves them out.
 	Reports func() any
+	// Sessions, Host and Samples are what the status page shows beside tasks; nil leaves them out.
+	Sessions  func() []Session
+	Host      func() Host
+	Samples   Samples
+	StartedAt time.Time
 	// Steps gives figures about work that may have to wait for its turn, likewise.
 	Steps func() any
 }
@@ -83,6 +89,10 @@ func Handler(agent Agent, tasks Tasks) http.Handler {
 			httpd.JSON(w, http.StatusOK, "introspection/status", statusOf(tasks.Tasks(), agent.Reports, agent.Steps))
 		case path == "/metrics" && agent.Metrics != nil:
 			agent.Metrics.ServeHTTP(w, r)
+		case path == "/v1/overview":
+			httpd.JSON(w, http.StatusOK, "introspection/overview", overviewOf(agent, tasks.Tasks(), time.Now().UTC()))
+		case wantsPage(r):
+			servePage(w)
 		case path == "/license":
 			serveLicense(w)
 		case agent.Profiling && strings.HasPrefix(path, profilingPrefix):
