@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that the integration tests find the programs they use: one to make images of, and those of the host that ecs-init runs;
-# with the argument "browser", that the tests of the status page find theirs.
+# Makes sure that the tests with Docker find the programs they use: one to make images of, a registry, and those of the host that
+# ecs-init runs; with the argument "browser", that the tests of the status page find theirs.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -20,4 +20,9 @@ want sysctl procps
 want unshare util-linux
 want gpg gpg
 want gpgv gpgv
+want docker-registry docker-registry
 [ ${#packages[@]} = 0 ] || need_packages "${packages[@]}"
+# The tests start registries of their own; the one that comes with the package is not to run on this machine.
+if [[ " ${packages[*]} " == *" docker-registry "* ]] && [ -d /run/systemd/system ]; then
+	as_root systemctl disable --now docker-registry >/dev/null 2>&1 || true
+fi
