@@ -14,8 +14,9 @@ import (
 // Tasks that start side by side mostly have the same role and want the same parameters; each on its own would soon meet
 // the rate limit of the service.
 const (
-	// gatherFor is how long a call that has room for more names waits for other tasks'.
-	gatherFor = 20 * time.Millisecond
+	// gatherFor is how long a call that has room for more names waits for another task, and gatherMost for all of them.
+	gatherFor  = 20 * time.Millisecond
+	gatherMost = 200 * time.Millisecond
 	// shareFor is how old a call may be for its answer to serve one more task. A task never gets a value that is older.
 	shareFor = time.Second
 )
@@ -36,6 +37,7 @@ type source struct{ role, region string }
 type pool struct {
 	open   *call // takes more names; nil: there is none
 	byName map[string]*call
+	last   time.Time // when a task came last
 }
 
 // call reads up to awsapi.MaxParameters parameters. It goes on while somebody waits for it.
@@ -170,6 +172,7 @@ func (r *reader) join(ctx context.Context, want *read) []*call {
 		p = &pool{byName: map[string]*call{}}
 		r.pools[want.source] = p
 	}
+	p.last = time.Now()
 	var calls []*call
 	for _, name := range want.names {
 		c := p.byName[name]
@@ -208,14 +211,7 @@ func (r *reader) run(ctx context.Context, c *call) {
 	defer close(c.done)
 	defer c.cancel()
 	aging := time.AfterFunc(shareFor, func() { r.retire(c) }) // also while it hangs
-	gathering := time.NewTimer(gatherFor)
-	select {
-	case <-c.full:
-	case <-gathering.C:
-	case <-ctx.Done():
-	}
-	gathering.Stop()
-	r.seal(c)
+	r.gather(ctx, c)
 	c.found, c.invalid, c.err = r.services.Parameters(ctx, c.source.region, c.keys, c.names)
 	if c.err != nil {
 		aging.Stop()
@@ -223,13 +219,41 @@ func (r *reader) run(ctx context.Context, c *call) {
 	}
 }
 
-// seal lets no more names come to a call.
-func (r *reader) seal(c *call) {
+// gather waits until the call is full or no more tasks come.
+func (r *reader) gather(ctx context.Context, c *call) {
+	end := time.Now().Add(gatherMost)
+	for {
+		pause, open := r.pause(c, end)
+		if !open {
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-c.full:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// pause is how long the call may wait on; when that is over it takes no more names.
+func (r *reader) pause(c *call, end time.Time) (pause time.Duration, open bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.pools[c.source]; p != nil && p.open == c {
-		p.open = nil
+	p := r.pools[c.source]
+	if p == nil || p.open != c {
+		return 0, false // full, or nobody waits any more
 	}
+	next := p.last.Add(gatherFor)
+	if next.After(end) {
+		next = end
+	}
+	if pause = time.Until(next); pause <= 0 {
+		p.open = nil
+		return 0, false
+	}
+	return pause, true
 }
 
 // leave reports whether nobody waits for the call any more although it has not ended. Then nobody else may join it.

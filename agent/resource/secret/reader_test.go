@@ -139,6 +139,7 @@ func TestTasksOfARoleShareCalls(t *testing.T) {
 		{"the same 20 names", func(int) []string { return named(0, 20) }, 2},
 		{"20 names of their own", func(i int) []string { return named(20*i, 20) }, 100},
 		{"7 names of their own", func(i int) []string { return named(7*i, 7) }, 35},
+		{"15 names of their own", func(i int) []string { return named(15*i, 15) }, 75},
 		{"names that overlap", func(i int) []string { return named(10*i, 20) }, 51},
 	}
 	for _, c := range cases {
