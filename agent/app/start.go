@@ -68,6 +68,7 @@ func (a *agent) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	resources.envfiles.Sweep(state.Tasks)
 	tasksEngine.Restore(state.Tasks)
 	a.enis.Restore(state.Attachments, time.Now())
 	collector := a.newCollector(tasksEngine)

@@ -290,6 +290,26 @@ func (k *Craft) Remove(_ context.Context, t *task.Task, r *task.Resource) error 
 	return nil
 }
 
+// Sweep removes the files of tasks that are not among the given ones: those of an agent that was killed and kept no state.
+// To be called before the first Create.
+func (k *Craft) Sweep(tasks []*task.Task) {
+	known := map[string]bool{}
+	for _, t := range tasks {
+		if id, err := task.IDFromARN(t.ARN); err == nil {
+			known[id] = true
+		}
+	}
+	dirs, _ := filepath.Glob(filepath.Join(k.Dir, "*", "*")) // the pattern is sound
+	for _, dir := range dirs {
+		if known[filepath.Base(dir)] {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			logger.Warn("Cannot remove environment files of a task that is not known any more", logger.F("directory", dir), logger.Err(err))
+		}
+	}
+}
+
 // failures are the texts of what went wrong, in order.
 type failures []string
 

@@ -278,6 +278,21 @@ func TestFilesGoWhenTheyAreNotNeededAnyMore(t *testing.T) {
 	}
 }
 
+func TestFilesOfUnknownTasksAreSweptAway(t *testing.T) {
+	k := newCraft(t, &fakeS3{objects: map[string]string{"b/k": "A=1"}})
+	k.Sweep(nil) // there is no directory yet
+	known, unknown := withFiles("arn:aws:s3:::b/k"), withFiles("arn:aws:s3:::b/k")
+	unknown.ARN += "b"
+	for _, tk := range []*task.Task{known, unknown} {
+		if err := create(t, k, tk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.Cluster = "other" // files of another cluster's tasks go as well
+	k.Sweep([]*task.Task{known})
+	check(t, "left", slices.Collect(maps.Keys(files(t, k.Dir))), []string{"mycluster/3de392df6bfa470b97edaa6f482cd7a0/b/k"})
+}
+
 func TestRemoveNeverLeavesTheDirectory(t *testing.T) {
 	k := newCraft(t, &fakeS3{})
 	keep := filepath.Join(filepath.Dir(k.Dir), "keep")
