@@ -34,11 +34,12 @@ type session struct {
 	log             *slog.Logger
 
 	conn        *websocket.Conn
-	sent        map[string]*delivery // unacknowledged payloads by message id
-	announced   map[string]string    // task id → desired status sent last in this session
-	credentials map[string]*renewal  // unacknowledged or due credentials by credentials id
-	manifest    string               // message id of the manifest
-	missed      int                  // heartbeats without an answer
+	sent        map[string]*delivery     // unacknowledged payloads by message id
+	announced   map[string]string        // task id → desired status sent last in this session
+	credentials map[string]*renewal      // unacknowledged or due credentials by credentials id
+	interfaces  map[string]*announcement // of network interfaces, by task id
+	manifest    string                   // message id of the manifest
+	missed      int                      // heartbeats without an answer
 }
 
 // delivery is a payload that waits for its acknowledgement.
@@ -56,7 +57,7 @@ type delivered struct {
 
 // run plays the session until the connection ends or ctx is cancelled.
 func (s *session) run(ctx context.Context) {
-	s.sent, s.announced, s.credentials = map[string]*delivery{}, map[string]string{}, map[string]*renewal{}
+	s.sent, s.announced, s.credentials, s.interfaces = map[string]*delivery{}, map[string]string{}, map[string]*renewal{}, map[string]*announcement{}
 	frames := make(chan []byte)
 	ended := make(chan error, 1)
 	var reader sync.WaitGroup
@@ -83,6 +84,7 @@ func (s *session) run(ctx context.Context) {
 	if s.sendCredentials {
 		s.renewAll()
 	}
+	s.announceInterfaces()
 	s.deliver()
 	for {
 		select {
@@ -95,8 +97,10 @@ func (s *session) run(ctx context.Context) {
 		case frame := <-frames:
 			s.receive(frame)
 		case <-changed:
+			s.announceInterfaces()
 			s.deliver()
 		case <-check.C:
+			s.announceInterfaces()
 			s.redeliver()
 			s.renew()
 		case <-heartbeat.C:

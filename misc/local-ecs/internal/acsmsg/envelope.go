@@ -41,6 +41,7 @@ const (
 	TypeManifest            = "TaskManifestMessage"
 	TypeStopVerificationAck = "TaskStopVerificationAck"
 	TypeClose               = "CloseMessage"
+	TypeAttachENI           = "AttachTaskNetworkInterfacesMessage"
 
 	TypeAck              = "AckRequest"
 	TypeNack             = "NackRequest"
@@ -107,6 +108,17 @@ type (
 		MessageID   string           `json:"messageId"`
 		GeneratedAt int64            `json:"generatedAt"`
 		StopTasks   []TaskIdentifier `json:"stopTasks"`
+	}
+	// AttachENI announces the network interface of a task that will come.
+	AttachENI struct {
+		MessageID                string `json:"messageId"`
+		ClusterArn               string `json:"clusterArn"`
+		ContainerInstanceArn     string `json:"containerInstanceArn"`
+		TaskArn                  string `json:"taskArn"`
+		TaskClusterArn           string `json:"taskClusterArn"`
+		GeneratedAt              int64  `json:"generatedAt"`
+		WaitTimeoutMs            int64  `json:"waitTimeoutMs"`
+		ElasticNetworkInterfaces []ENI  `json:"elasticNetworkInterfaces"`
 	}
 	// Close announces that the service will close the connection.
 	Close struct {

@@ -23,7 +23,34 @@ type Task struct {
 	ProxyConfiguration       *Proxy           `json:"proxyConfiguration,omitempty"`
 	RoleCredentials          *RoleCredentials `json:"roleCredentials,omitempty"`
 	ExecutionRoleCredentials *RoleCredentials `json:"executionRoleCredentials,omitempty"`
+	ElasticNetworkInterfaces []ENI            `json:"elasticNetworkInterfaces,omitempty"`
 }
+
+type (
+	// ENI is a network interface of a task.
+	ENI struct {
+		EC2ID                    string        `json:"ec2Id"`
+		MACAddress               string        `json:"macAddress"`
+		AttachmentArn            string        `json:"attachmentArn"`
+		PrivateDNSName           string        `json:"privateDnsName"`
+		IPv4Addresses            []IPv4Address `json:"ipv4Addresses"`
+		IPv6Addresses            []IPv6Address `json:"ipv6Addresses,omitempty"`
+		SubnetGatewayIPv4Address string        `json:"subnetGatewayIpv4Address,omitempty"`
+		SubnetGatewayIPv6Address string        `json:"subnetGatewayIpv6Address,omitempty"`
+		DomainNameServers        []string      `json:"domainNameServers"`
+		DomainName               []string      `json:"domainName"`
+	}
+	// IPv4Address is an address of an ENI.
+	IPv4Address struct {
+		Primary        bool   `json:"primary"`
+		PrivateAddress string `json:"privateAddress"`
+	}
+	// IPv6Address is an address of an ENI.
+	IPv6Address struct {
+		Address string `json:"address"`
+		Primary bool   `json:"primary"`
+	}
+)
 
 // Container is a container of a Task. Everything Docker takes as it is travels in DockerConfig.
 type Container struct {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/control"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/place"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/state"
@@ -25,7 +26,7 @@ type serviceInput struct {
 	DeploymentController        *ecs.DeploymentController    `json:"deploymentController"`
 	PlacementConstraints        []ecs.PlacementConstraint    `json:"placementConstraints"`
 	PlacementStrategy           []ecs.PlacementStrategy      `json:"placementStrategy"`
-	NetworkConfiguration        json.RawMessage              `json:"networkConfiguration"`
+	NetworkConfiguration        *ecs.NetworkConfiguration    `json:"networkConfiguration"`
 	LoadBalancers               []json.RawMessage            `json:"loadBalancers"`
 	ServiceRegistries           []json.RawMessage            `json:"serviceRegistries"`
 	ServiceConnectConfiguration json.RawMessage              `json:"serviceConnectConfiguration"`
@@ -118,7 +119,7 @@ func createService(a *API, _ *http.Request, in *serviceInput) (any, error) {
 		if err != nil {
 			return err
 		}
-		if err := checkNetwork(&d.TaskDefinition, len(in.NetworkConfiguration) > 2); err != nil {
+		if err := checkNetwork(&d.TaskDefinition, in.NetworkConfiguration); err != nil {
 			return err
 		}
 		s := a.newService(c, d, in, strategy)
@@ -142,6 +143,7 @@ func (a *API) newService(c *state.Cluster, d *state.TaskDefinition, in *serviceI
 		Status:                  ecs.Active,
 		LaunchType:              in.LaunchType,
 		TaskDefinition:          d.TaskDefinitionArn,
+		NetworkConfiguration:    in.NetworkConfiguration,
 		DeploymentConfiguration: deploymentConfiguration(in.DeploymentConfiguration, strategy),
 		Events:                  []ecs.ServiceEvent{},
 		CreatedAt:               ecs.At(a.Control.Now()),
@@ -206,11 +208,14 @@ func updateService(a *API, _ *http.Request, in *serviceInput) (any, error) {
 			if err != nil {
 				return err
 			}
-			if err := checkNetwork(&d.TaskDefinition, len(in.NetworkConfiguration) > 2); err != nil {
-				return err
-			}
 			again = again || d.TaskDefinitionArn != s.TaskDefinition
 			s.TaskDefinition = d.TaskDefinitionArn
+		}
+		if in.NetworkConfiguration != nil {
+			s.NetworkConfiguration, again = in.NetworkConfiguration, true
+		}
+		if err := checkNetwork(&control.Definition(tx, s.TaskDefinition).TaskDefinition, s.NetworkConfiguration); err != nil {
+			return err
 		}
 		setIf(&s.DesiredCount, in.DesiredCount)
 		setIf(&s.EnableECSManagedTags, in.EnableECSManagedTags)

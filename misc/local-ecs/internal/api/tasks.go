@@ -25,7 +25,7 @@ type runTaskInput struct {
 	ClientToken              string                    `json:"clientToken"`
 	LaunchType               string                    `json:"launchType"`
 	CapacityProviderStrategy []json.RawMessage         `json:"capacityProviderStrategy"`
-	NetworkConfiguration     json.RawMessage           `json:"networkConfiguration"`
+	NetworkConfiguration     *ecs.NetworkConfiguration `json:"networkConfiguration"`
 	Overrides                *ecs.TaskOverride         `json:"overrides"`
 	PlacementConstraints     []ecs.PlacementConstraint `json:"placementConstraints"`
 	PlacementStrategy        []ecs.PlacementStrategy   `json:"placementStrategy"`
@@ -80,7 +80,7 @@ func (a *API) launch(in *runTaskInput) (any, error) {
 		l := &control.Launch{
 			Cluster: c, Definition: d, Overrides: in.Overrides, Count: 1, Group: in.Group, StartedBy: in.StartedBy,
 			ClientToken: in.ClientToken, LaunchType: in.LaunchType, Constraints: in.PlacementConstraints,
-			Strategy: in.PlacementStrategy, Tags: in.Tags, Exec: in.EnableExecuteCommand,
+			Strategy: in.PlacementStrategy, Tags: in.Tags, Exec: in.EnableExecuteCommand, Network: in.NetworkConfiguration,
 		}
 		if l.Group == "" {
 			l.Group = "family:" + d.Family
@@ -151,23 +151,37 @@ func checkLaunchType(launchType string, providers []json.RawMessage) error {
 
 // checkAgainst checks what of a launch depends on the definition.
 func checkAgainst(d *ecs.TaskDefinition, in *runTaskInput) error {
-	given := len(in.NetworkConfiguration) > 0 && string(in.NetworkConfiguration) != "null" && string(in.NetworkConfiguration) != "{}"
-	if err := checkNetwork(d, given); err != nil {
+	if err := checkNetwork(d, in.NetworkConfiguration); err != nil {
 		return err
 	}
 	return taskdef.CheckOverride(d, in.Overrides)
 }
 
-func checkNetwork(d *ecs.TaskDefinition, given bool) error {
+// maxSubnets and maxSecurityGroups are the service's limits.
+const (
+	maxSubnets        = 16
+	maxSecurityGroups = 5
+)
+
+func checkNetwork(d *ecs.TaskDefinition, n *ecs.NetworkConfiguration) error {
+	given := n != nil && n.AWSVPC != nil
 	switch {
 	case d.NetworkMode == "awsvpc" && !given:
 		return ecs.InvalidParameter("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
-	case d.NetworkMode == "awsvpc":
-		return ecs.Unsupported("local-ecs has no network interfaces to attach: 'networkMode' awsvpc cannot run here; use bridge, host or none.")
-	case given:
+	case d.NetworkMode != "awsvpc" && given:
 		return ecs.InvalidParameter("Network Configuration is not valid for the given networkMode of this task definition.")
+	case !given:
+		return nil
+	case len(n.AWSVPC.Subnets) == 0:
+		return ecs.InvalidParameter("subnets can not be empty.")
+	case len(n.AWSVPC.Subnets) > maxSubnets:
+		return ecs.InvalidParameter("Invalid 'subnets': at most %d are allowed.", maxSubnets)
+	case len(n.AWSVPC.SecurityGroups) > maxSecurityGroups:
+		return ecs.InvalidParameter("Invalid 'securityGroups': at most %d are allowed.", maxSecurityGroups)
+	case n.AWSVPC.AssignPublicIP == "ENABLED":
+		return ecs.InvalidParameter("Assign public IP is not supported for this launch type.")
 	}
-	return nil
+	return oneOf("assignPublicIp", n.AWSVPC.AssignPublicIP, "ENABLED", "DISABLED")
 }
 
 // taskView is a task as it is shown: connectivity is that of its agent now.

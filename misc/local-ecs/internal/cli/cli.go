@@ -33,6 +33,7 @@ Usage:
   local-ecs run FILE.json [flags]   register a task definition and run it
   local-ecs ps [flags]              list tasks
   local-ecs stop TASK [flags]       stop a task, given by ARN, id or the beginning of its id
+  local-ecs lab up|down             make or remove a network for awsvpc tasks
   local-ecs COMMAND --help          flags of a command
 
 Examples:
@@ -49,13 +50,14 @@ Examples:
 // command runs with the arguments after its name and returns the exit code.
 type command func(ctx context.Context, env *Env, args []string) (int, error)
 
-var commands = map[string]command{"serve": serve, "run": run, "ps": ps, "stop": stop}
+var commands = map[string]command{"serve": serve, "run": run, "ps": ps, "stop": stop, "lab": labCommand}
 
 var summaries = map[string]string{
 	"serve": "Serve the ECS API, ACS and TCS for agents, the AWS CLI and SDKs.",
 	"run":   "Register FILE.json (the input of register-task-definition) and run it.",
 	"ps":    "List tasks.",
 	"stop":  "Stop a task, given by ARN, id or the beginning of its id.",
+	"lab":   "Make (up) or remove (down) a network for tasks of network mode awsvpc. It takes root.",
 }
 
 // errUsage marks errors that are answered with a hint at --help.

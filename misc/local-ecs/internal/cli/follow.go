@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -120,6 +121,9 @@ func containerText(c *ecs.Container) string {
 	text := c.LastStatus
 	switch c.LastStatus {
 	case ecs.Running:
+		for _, n := range c.NetworkInterfaces {
+			text += "  " + cmp.Or(n.PrivateIPv4Address, n.IPv6Address)
+		}
 		for _, b := range c.NetworkBindings {
 			if b.HostPort != nil && b.ContainerPort != nil {
 				text += fmt.Sprintf("  %s:%d->%d/%s", b.BindIP, *b.HostPort, *b.ContainerPort, b.Protocol)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/lab"
 )
 
 const runExamples = `  local-ecs run examples/web.json                    # until the task is RUNNING
@@ -21,6 +22,7 @@ type runFlags struct {
 	*client
 	file         string
 	overrides    string
+	subnet       string
 	count        int
 	wait, logs   bool
 	agentTimeout time.Duration
@@ -32,6 +34,7 @@ func run(ctx context.Context, env *Env, args []string) (int, error) {
 	fs := flags(env, "run", "FILE.json [flags]", runExamples)
 	f.client = clientFlags(fs, env)
 	fs.StringVar(&f.overrides, "overrides", "", "task overrides as `JSON`, or @FILE")
+	fs.StringVar(&f.subnet, "subnet", lab.SubnetIPv4, "`subnet` of tasks of network mode awsvpc; subnet-lab-dual and subnet-lab-ipv6 are the other two")
 	fs.IntVar(&f.count, "count", 1, "number of tasks, up to 10")
 	fs.BoolVar(&f.wait, "wait", false, "follow the task until it is STOPPED; the exit code is that of its first essential container")
 	fs.BoolVar(&f.logs, "logs", false, "print the containers' output, read from the local Docker engine; implies --wait")
@@ -104,6 +107,9 @@ const noInstances = "No Container Instances were found"
 // start runs the tasks. An agent that is only just starting is waited for.
 func (f *runFlags) start(ctx context.Context, d *ecs.TaskDefinition, status *status) ([]ecs.Task, error) {
 	in := map[string]any{"cluster": f.cluster, "taskDefinition": d.TaskDefinitionArn, "count": f.count, "startedBy": "local-ecs run"}
+	if d.NetworkMode == "awsvpc" {
+		in["networkConfiguration"] = ecs.NetworkConfiguration{AWSVPC: &ecs.AWSVPCConfiguration{Subnets: []string{f.subnet}}}
+	}
 	if f.overrides != "" {
 		data := []byte(f.overrides)
 		if path, ok := strings.CutPrefix(f.overrides, "@"); ok {

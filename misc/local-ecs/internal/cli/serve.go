@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/control"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/server"
 )
@@ -28,7 +29,7 @@ const serveExamples = `  local-ecs serve
 
 type serveFlags struct {
 	listen, imds, dataDir, awsData, region, account, zone, clusters, level string
-	heartbeat, redeliver, lifetime, credentials, keep                      time.Duration
+	heartbeat, redeliver, lifetime, credentials, keep, attach              time.Duration
 	fromEnv, faults                                                        bool
 }
 
@@ -57,6 +58,7 @@ func serve(ctx context.Context, env *Env, args []string) (int, error) {
 		ACS:          acs.Options{Heartbeat: f.heartbeat, Redeliver: f.redeliver, Lifetime: f.lifetime},
 		Credentials:  source,
 		Retention:    f.keep,
+		AttachLimit:  f.attach,
 		EnableFaults: f.faults,
 		AWSData:      f.awsData,
 		Log:          log,
@@ -99,6 +101,7 @@ func parseServe(env *Env, args []string) (*serveFlags, error) {
 	fs.DurationVar(&f.lifetime, "connection-lifetime", time.Hour, "time after which an agent's connection is closed, 0 for never")
 	fs.DurationVar(&f.credentials, "credentials-lifetime", 6*time.Hour, "validity of role credentials; they are renewed after two thirds of it")
 	fs.DurationVar(&f.keep, "keep-stopped", time.Hour, "how long stopped tasks, deleted services and deregistered instances can be described")
+	fs.DurationVar(&f.attach, "attach-limit", control.DefaultAttachLimit, "how long the agent may take to see the network interface of a task")
 	fs.BoolVar(&f.fromEnv, "credentials-from-env", false, "give tasks with a role the credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN instead of fake ones")
 	fs.BoolVar(&f.faults, "enable-faults", false, "test interface below /_local/: faults, submissions, state, telemetry")
 	fs.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
@@ -109,7 +112,7 @@ func parseServe(env *Env, args []string) (*serveFlags, error) {
 	if err := exactly(positional); err != nil {
 		return nil, err
 	}
-	for name, d := range map[string]time.Duration{"--heartbeat": f.heartbeat, "--redeliver": f.redeliver, "--credentials-lifetime": f.credentials} {
+	for name, d := range map[string]time.Duration{"--heartbeat": f.heartbeat, "--redeliver": f.redeliver, "--credentials-lifetime": f.credentials, "--attach-limit": f.attach} {
 		if d <= 0 {
 			return nil, errUsage{fmt.Errorf("%s must be more than 0", name)}
 		}

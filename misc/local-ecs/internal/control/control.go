@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/lab"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/place"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/state"
 )
@@ -21,6 +22,10 @@ type Control struct {
 	Zone      string // availability zone of all instances
 	Now       func() time.Time
 	Connected func(instanceID string) bool // whether the instance's agent holds a control session
+	// Lab is the network that tasks get interfaces in; nil: there is none.
+	Lab func() (lab.Lab, error)
+	// AttachLimit is how long an interface may take to be seen by the agent.
+	AttachLimit time.Duration
 }
 
 // NewID returns 32 random hex digits, the form of task and instance ids.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/lab"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/place"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/state"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/taskdef"
@@ -25,7 +26,8 @@ type Launch struct {
 	Constraints []ecs.PlacementConstraint
 	Strategy    []ecs.PlacementStrategy
 	Tags        []ecs.Tag
-	Exec        bool // ECS Exec wanted
+	Exec        bool                      // ECS Exec wanted
+	Network     *ecs.NetworkConfiguration // of network mode awsvpc
 
 	// Instances are the ids of StartTask, one task each; nil lets placement choose.
 	Instances []string
@@ -45,10 +47,13 @@ func (c *Control) Launch(tx *state.Tx, l *Launch) ([]*state.Task, []ecs.Failure,
 		request.Attributes = append(request.Attributes, ecs.Attribute{Name: "ecs.capability.execute-command"})
 	}
 	if l.Instances != nil {
-		tasks, failures := c.startOn(tx, l, effective, request)
-		return tasks, failures, nil
+		return c.startOn(tx, l, effective, request)
 	}
 	if err := request.Constrain(slices.Concat(l.Definition.PlacementConstraints, l.Constraints)); err != nil {
+		return nil, nil, err
+	}
+	net, err := c.network(tx, l, effective)
+	if err != nil {
 		return nil, nil, err
 	}
 	nodes := c.nodes(tx, l.Cluster.ClusterName)
@@ -62,12 +67,20 @@ func (c *Control) Launch(tx *state.Tx, l *Launch) ([]*state.Task, []ecs.Failure,
 			// The next one would find the same.
 			return tasks, failures, nil
 		}
-		tasks = append(tasks, c.create(tx, l, effective, node))
+		eni, ok := net.next()
+		if !ok {
+			return tasks, []ecs.Failure{{Arn: node.Instance.ContainerInstanceArn, Reason: place.ReasonENI, Detail: lab.ErrFull.Error()}}, nil
+		}
+		tasks = append(tasks, c.create(tx, l, effective, node, eni))
 	}
 	return tasks, nil, nil
 }
 
-func (c *Control) startOn(tx *state.Tx, l *Launch, effective *ecs.TaskDefinition, request *place.Request) (tasks []*state.Task, failures []ecs.Failure) {
+func (c *Control) startOn(tx *state.Tx, l *Launch, effective *ecs.TaskDefinition, request *place.Request) (tasks []*state.Task, failures []ecs.Failure, err error) {
+	net, err := c.network(tx, l, effective)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, id := range l.Instances {
 		i := tx.Instances.Get(id)
 		reason, detail := "", ""
@@ -82,17 +95,24 @@ func (c *Control) startOn(tx *state.Tx, l *Launch, effective *ecs.TaskDefinition
 			node = c.Node(tx, i)
 			reason, detail = node.Fit(request)
 		}
+		var eni *state.ENI
+		if reason == "" {
+			var ok bool
+			if eni, ok = net.next(); !ok {
+				reason, detail = place.ReasonENI, lab.ErrFull.Error()
+			}
+		}
 		if reason != "" {
 			failures = append(failures, ecs.Failure{Arn: arn, Reason: reason, Detail: detail})
 			continue
 		}
-		tasks = append(tasks, c.create(tx, l, effective, node))
+		tasks = append(tasks, c.create(tx, l, effective, node, eni))
 	}
-	return tasks, failures
+	return tasks, failures, nil
 }
 
 // create makes one task on a node and takes its share of it.
-func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *place.Node) *state.Task {
+func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *place.Node, eni *state.ENI) *state.Task {
 	cluster, id, now := l.Cluster.ClusterName, NewID(), c.now()
 	t := &state.Task{
 		ID:          id,
@@ -154,6 +174,9 @@ func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *p
 			t.GPUs[def.Name] = container.GPUIDs
 		}
 		t.Containers = append(t.Containers, container)
+	}
+	if eni != nil {
+		c.attach(t, eni)
 	}
 	node.Take(t)
 	tx.Tasks.Put(id, t)

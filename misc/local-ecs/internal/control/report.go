@@ -59,6 +59,9 @@ func (c *Control) Report(tx *state.Tx, r *ecs.TaskReport) Outcome {
 	}
 	t := known.Clone()
 	outcome := Repeated
+	if attached(t, r.Attachments) {
+		outcome = Applied
+	}
 	for i := range r.Containers {
 		outcome = worse(outcome, applyContainer(t, &r.Containers[i]))
 	}
@@ -142,6 +145,9 @@ func (c *Control) finish(t *state.Task, reason string) {
 	}
 	t.DesiredStatus = ecs.Stopped
 	t.HealthStatus = "UNKNOWN"
+	if t.ENI != nil {
+		setAttachment(t, "DELETED")
+	}
 	for i := range t.Containers {
 		t.Containers[i].LastStatus = ecs.Stopped
 		t.Containers[i].HealthStatus = "UNKNOWN"

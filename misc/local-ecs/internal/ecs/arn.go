@@ -27,6 +27,9 @@ func (n Names) Container(cluster, task, id string) string {
 	return n.arn("container", cluster, task, id)
 }
 
+// Attachment returns the ARN of an attachment.
+func (n Names) Attachment(cluster, id string) string { return n.arn("attachment", cluster, id) }
+
 // Service returns the ARN of a service.
 func (n Names) Service(cluster, name string) string { return n.arn("service", cluster, name) }
 

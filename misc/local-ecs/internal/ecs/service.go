@@ -21,6 +21,7 @@ type Service struct {
 	PendingCount            int                      `json:"pendingCount"`
 	LaunchType              string                   `json:"launchType,omitempty"`
 	TaskDefinition          string                   `json:"taskDefinition"`
+	NetworkConfiguration    *NetworkConfiguration    `json:"networkConfiguration,omitempty"`
 	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
 	Deployments             []Deployment             `json:"deployments"`
 	Events                  []ServiceEvent           `json:"events"`

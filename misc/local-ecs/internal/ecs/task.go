@@ -2,11 +2,13 @@ package ecs
 
 import "encoding/json"
 
-// Statuses of tasks and containers. local-ecs passes through PENDING, RUNNING and STOPPED only.
+// Statuses of tasks and containers. Of those the service knows, local-ecs passes through these; PROVISIONING lasts until the
+// network interface of a task is attached.
 const (
-	Pending = "PENDING"
-	Running = "RUNNING"
-	Stopped = "STOPPED"
+	Provisioning = "PROVISIONING"
+	Pending      = "PENDING"
+	Running      = "RUNNING"
+	Stopped      = "STOPPED"
 )
 
 // Rank orders statuses; a report with a lower rank than the known status is a regression. Unknown words rank 0.
@@ -100,6 +102,7 @@ type (
 	NetworkInterface struct {
 		AttachmentID       string `json:"attachmentId,omitempty"`
 		PrivateIPv4Address string `json:"privateIpv4Address,omitempty"`
+		IPv6Address        string `json:"ipv6Address,omitempty"`
 	}
 	// ManagedAgent is an agent running in a container (ECS Exec).
 	ManagedAgent struct {
@@ -114,6 +117,16 @@ type (
 		Type    string     `json:"type"`
 		Status  string     `json:"status"`
 		Details []KeyValue `json:"details"`
+	}
+	// NetworkConfiguration is where tasks of network mode awsvpc get their network interfaces.
+	NetworkConfiguration struct {
+		AWSVPC *AWSVPCConfiguration `json:"awsvpcConfiguration"`
+	}
+	// AWSVPCConfiguration chooses subnets and security groups.
+	AWSVPCConfiguration struct {
+		Subnets        []string `json:"subnets"`
+		SecurityGroups []string `json:"securityGroups,omitempty"`
+		AssignPublicIP string   `json:"assignPublicIp,omitempty"`
 	}
 	// Failure tells why one of several things asked for was not done.
 	Failure struct {

@@ -49,6 +49,9 @@ func (r *Renderer) Task(t *state.Task, d *state.TaskDefinition, now time.Time) a
 		RoleCredentials:          r.Credentials(t, d, acsmsg.RoleTask, now),
 		ExecutionRoleCredentials: r.Credentials(t, d, acsmsg.RoleExecution, now),
 	}
+	if t.ENI != nil {
+		out.ElasticNetworkInterfaces = []acsmsg.ENI{ENI(t.ENI)}
+	}
 	for i := range e.ContainerDefinitions {
 		out.Containers = append(out.Containers, r.container(t, e, &e.ContainerDefinitions[i]))
 	}
@@ -142,6 +145,21 @@ func (r *Renderer) container(t *state.Task, d *ecs.TaskDefinition, c *ecs.Contai
 	}
 	if t.EnableExecuteCommand {
 		out.ManagedAgents = []acsmsg.ManagedAgent{{Name: "ExecuteCommandAgent", Properties: map[string]string{"sessionLimit": "2"}}}
+	}
+	return out
+}
+
+// ENI renders the network interface of a task.
+func ENI(e *state.ENI) acsmsg.ENI {
+	out := acsmsg.ENI{
+		EC2ID: e.ID, MACAddress: e.MAC, AttachmentArn: e.AttachmentArn, PrivateDNSName: e.Name, IPv4Addresses: []acsmsg.IPv4Address{},
+		SubnetGatewayIPv4Address: e.IPv4Gateway, SubnetGatewayIPv6Address: e.IPv6Gateway, DomainNameServers: e.DNS, DomainName: e.Search,
+	}
+	if e.IPv4 != "" {
+		out.IPv4Addresses = append(out.IPv4Addresses, acsmsg.IPv4Address{Primary: true, PrivateAddress: e.IPv4})
+	}
+	if e.IPv6 != "" {
+		out.IPv6Addresses = append(out.IPv6Addresses, acsmsg.IPv6Address{Primary: true, Address: e.IPv6})
 	}
 	return out
 }

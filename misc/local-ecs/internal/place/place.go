@@ -23,6 +23,7 @@ const (
 	ReasonMemory    = "RESOURCE:MEMORY"
 	ReasonPorts     = "RESOURCE:PORTS"
 	ReasonGPU       = "RESOURCE:GPU"
+	ReasonENI       = "RESOURCE:ENI"
 	ReasonMemberOf  = "MemberOf placement constraint unsatisfied."
 	ReasonDistinct  = "DistinctInstance placement constraint unsatisfied."
 	ReasonInactive  = "INACTIVE"

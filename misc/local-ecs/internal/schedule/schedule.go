@@ -176,6 +176,7 @@ func (s *Scheduler) launch(svc *state.Service, cluster *state.Cluster, d *state.
 		Constraints: svc.PlacementConstraints,
 		Strategy:    svc.PlacementStrategy,
 		Exec:        svc.EnableExecuteCommand,
+		Network:     svc.NetworkConfiguration,
 	}
 	if svc.SchedulingStrategy == ecs.Daemon {
 		l.Constraints = append(slices.Clone(l.Constraints), ecs.PlacementConstraint{Type: "distinctInstance"})

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/faults"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/imds"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/lab"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/payload"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/schedule"
@@ -37,6 +38,7 @@ type Config struct {
 	ACS          acs.Options
 	Credentials  *rolecreds.Source
 	Retention    time.Duration // how long stopped tasks can be described
+	AttachLimit  time.Duration // how long a network interface may take to be seen by the agent; 0 is the service's limit
 	EnableFaults bool
 	AWSData      string // directory of parameters, secrets, objects and the registry; empty: there are none
 	Log          *slog.Logger
@@ -45,14 +47,15 @@ type Config struct {
 
 // Server is a control plane. It is an http.Handler; Run does what happens without requests.
 type Server struct {
-	cfg       Config
-	store     *state.Store
-	hub       *acs.Hub
-	telemetry *telemetry.Hub
-	scheduler *schedule.Scheduler
-	imds      *imds.Server
-	data      *awsdata.Handler // nil: there is none
-	mux       *http.ServeMux
+	cfg        Config
+	store      *state.Store
+	hub        *acs.Hub
+	telemetry  *telemetry.Hub
+	scheduler  *schedule.Scheduler
+	interfaces *plugger
+	imds       *imds.Server
+	data       *awsdata.Handler // nil: there is none
+	mux        *http.ServeMux
 }
 
 // New opens the state and prepares all parts. Close must be called.
@@ -74,7 +77,12 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.hub = &acs.Hub{Store: store, Renderer: &payload.Renderer{Names: names, Source: cfg.Credentials, Registry: s.registry}, Now: cfg.Now, Log: cfg.Log, Options: cfg.ACS}
-	ctl := &control.Control{Names: names, Zone: cfg.Zone, Now: cfg.Now, Connected: s.hub.Connected}
+	if cfg.AttachLimit == 0 {
+		cfg.AttachLimit = control.DefaultAttachLimit
+	}
+	ctl := &control.Control{Names: names, Zone: cfg.Zone, Now: cfg.Now, Connected: s.hub.Connected,
+		Lab: func() (lab.Lab, error) { return lab.Load(cfg.DataDir) }, AttachLimit: cfg.AttachLimit}
+	s.interfaces = &plugger{store: store, control: ctl, log: cfg.Log}
 	s.telemetry = &telemetry.Hub{Store: store, Control: ctl, Log: cfg.Log, Heartbeat: cfg.ACS.Heartbeat}
 	s.scheduler = &schedule.Scheduler{Store: store, Control: ctl, Log: cfg.Log, Retention: cfg.Retention}
 	a := &api.API{Store: store, Control: ctl, Log: cfg.Log, Deregistered: s.deregistered}
@@ -174,6 +182,7 @@ func (s *Server) IMDS() http.Handler { return s.imds }
 func (s *Server) Run(ctx context.Context) {
 	var saving sync.WaitGroup
 	saving.Go(func() { s.store.Sync(ctx) })
+	saving.Go(func() { s.interfaces.run(ctx) })
 	s.scheduler.Run(ctx)
 	saving.Wait()
 }

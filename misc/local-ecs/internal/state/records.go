@@ -73,6 +73,31 @@ type Task struct {
 	Demand               ecs.Demand          `json:"localDemand"`
 	GPUs                 map[string][]string `json:"localGpus,omitempty"` // container name → GPU ids
 	ProtectedUntil       ecs.Time            `json:"localProtectedUntil,omitzero"`
+	ENI                  *ENI                `json:"localEni,omitempty"` // of network mode awsvpc
+}
+
+// ENI is the network interface of a task. It is attached to the instance before the task goes to the agent.
+type ENI struct {
+	ID            string   `json:"id"` // eni-…
+	AttachmentArn string   `json:"attachmentArn"`
+	AttachmentID  string   `json:"attachmentId"`
+	Plug          string   `json:"plug"` // its id in the lab
+	Slot          string   `json:"slot"` // the address in the lab that it takes, also when it has IPv6 alone
+	MAC           string   `json:"mac"`
+	IPv4          string   `json:"ipv4,omitempty"`
+	IPv4Gateway   string   `json:"ipv4Gateway,omitempty"` // with the length of the subnet
+	IPv6          string   `json:"ipv6,omitempty"`
+	IPv6Gateway   string   `json:"ipv6Gateway,omitempty"`
+	DNS           []string `json:"dns"`
+	Search        []string `json:"search"`
+	Name          string   `json:"name"`
+	Attached      bool     `json:"attached"` // the agent has seen it
+	Until         ecs.Time `json:"until"`    // when it has to be there
+}
+
+// Attachable tells whether the agent has to be told to look for the interface of the task.
+func (t *Task) Attachable() bool {
+	return t.ENI != nil && !t.ENI.Attached && t.Live() && t.DesiredStatus == ecs.Running
 }
 
 // Clone copies t and its Containers.
