@@ -3,6 +3,7 @@
 package cgroup
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func TestTheKernelLimitsATask(t *testing.T) {
 		t.Fatal(err)
 	}
 	root, _ := owner.CgroupParent(tree.Systemd)
-	t.Cleanup(func() { _ = tree.Remove(t.Context(), root) })
+	t.Cleanup(func() { _ = tree.Remove(context.WithoutCancel(t.Context()), root) })
 
 	// Docker makes the cgroup of a container that does not wait for it, without limits.
 	early, err := docker.ContainerCreate(t.Context(), &container.Config{Image: image}, &container.HostConfig{Resources: container.Resources{CgroupParent: root}}, nil, nil, id)
@@ -61,7 +62,7 @@ func TestTheKernelLimitsATask(t *testing.T) {
 		t.Fatal(err)
 	}
 	remove := func() error {
-		return docker.ContainerRemove(t.Context(), early.ID, container.RemoveOptions{Force: true})
+		return docker.ContainerRemove(context.WithoutCancel(t.Context()), early.ID, container.RemoveOptions{Force: true})
 	}
 	t.Cleanup(func() { _ = remove() })
 	if err := docker.ContainerStart(t.Context(), early.ID, container.StartOptions{}); err != nil {
