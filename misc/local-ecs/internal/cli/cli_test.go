@@ -20,6 +20,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/server"
 )
@@ -43,6 +44,7 @@ func (b *buffer) String() string {
 }
 
 type bench struct {
+	dir        string
 	t          *testing.T
 	endpoint   string
 	env        map[string]string
@@ -51,7 +53,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	s, err := server.New(server.Config{DataDir: t.TempDir(), Region: "us-east-1", Account: "123456789012", Clusters: []string{"default"}, Retention: time.Hour,
+	dir := t.TempDir()
+	s, err := server.New(server.Config{DataDir: dir, Region: "us-east-1", Account: "123456789012", Clusters: []string{"default"}, Retention: time.Hour,
 		ACS: acs.Options{Heartbeat: time.Second, Redeliver: time.Second}, Credentials: rolecreds.Fake(time.Hour), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +72,7 @@ func newBench(t *testing.T) *bench {
 	})
 	t.Cleanup(func() { cancel(); done.Wait() })
 	endpoint := "http://" + l.Addr().String()
-	return &bench{t: t, endpoint: endpoint, env: map[string]string{"LOCAL_ECS_ENDPOINT": endpoint}, interrupts: make(chan os.Signal, 2)}
+	return &bench{t: t, dir: dir, endpoint: endpoint, env: map[string]string{"LOCAL_ECS_ENDPOINT": endpoint}, interrupts: make(chan os.Signal, 2)}
 }
 
 func (b *bench) run(args ...string) (code int, out, errOut string) {
@@ -339,7 +342,12 @@ func TestLogLines(t *testing.T) {
 // The examples of the documentation are valid.
 func TestExamples(t *testing.T) {
 	b := newBench(t)
+	// A network for awsvpc.json; agents do not know that interfaces cannot be made in it.
+	if err := os.WriteFile(filepath.Join(b.dir, "lab.json"), []byte(`{"name":"no-such-lab","ipv4":"10.200.0.0/24","ipv6":"fd00:c8::/64"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a := agenttest.New(t, b.endpoint)
+	a.Extra = []ecs.Attribute{{Name: "ecs.capability.task-eni"}}
 	a.Register()
 	a.Connect()
 	files, err := filepath.Glob("../../examples/*.json")
@@ -349,6 +357,25 @@ func TestExamples(t *testing.T) {
 	for _, f := range files {
 		if code, out, errOut := b.run("run", f); code != 0 {
 			t.Errorf("%s: exit code %d\n%s%s", f, code, out, errOut)
+		}
+	}
+}
+
+func TestLabArguments(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"lab"}, 2, "up or down is missing"},
+		{[]string{"lab", "sideways"}, 2, `unknown word "sideways"`},
+		{[]string{"lab", "up", "--ipv4", "10.0.0.0/30"}, 2, "IPv4 network 10.0.0.0/30"},
+		{[]string{"lab", "up", "--ipv6", "x"}, 2, `invalid value "x"`},
+		{[]string{"lab", "down", "--data-dir", t.TempDir()}, 0, "no lab in"},
+	} {
+		if code, out, errOut := b.run(c.args...); code != c.code || !strings.Contains(out+errOut, c.want) {
+			t.Errorf("%v: exit code %d, %q, want %d, %q", c.args, code, out+errOut, c.code, c.want)
 		}
 	}
 }
