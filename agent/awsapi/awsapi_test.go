@@ -270,6 +270,31 @@ func TestConnectionErrors(t *testing.T) {
 	})
 }
 
+// A service that never answers costs three attempts of five seconds and the pauses between them, no more.
+func TestSilenceEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := calls(nil, nil)
+		c.HTTP = &http.Client{Transport: silent{}}
+		start := time.Now()
+		_, _, err := c.Parameters(t.Context(), "us-west-2", keys, []string{"/a"})
+		want := `operation error SSM: GetParameters, exceeded maximum number of attempts, 3, https response error StatusCode: 0, RequestID: , request send failed, ` +
+			`Post "https://ssm.us-west-2.amazonaws.com/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`
+		if err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		if took := time.Since(start); took < 3*attemptLimit || took > 3*attemptLimit+6*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
 type refusing struct{}
 
 func (refusing) RoundTrip(*http.Request) (*http.Response, error) {
