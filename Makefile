@@ -112,7 +112,7 @@ test-in-docker: ## unit tests inside BUILDER_IMAGE
 
 bench: static local-ecs ## Go benchmarks, then size, memory and speed of the agent beside a plain Docker client
 	go test -run '^$$' -bench . -benchmem -timeout 30m $(TESTFLAGS) ./agent/...
-	E2E_BENCH=1 scripts/with-docker.sh go test -tags e2e -count 1 -run '^Test(Footprint|Cost|Scale)$$' -v ./misc/e2e
+	E2E_BENCH=1 scripts/with-docker.sh go test -tags e2e -count 1 -run '^Test(Footprint|Cost|Scale|CostOfStatistics)$$' -timeout 20m -v ./misc/e2e
 
 lint: go ## gofmt, vet, staticcheck, other platforms, shellcheck
 	scripts/lint.sh

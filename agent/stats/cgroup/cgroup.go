@@ -88,8 +88,9 @@ type Container struct {
 
 // files are one version's counters.
 type files interface {
-	// read fills in all but the details.
-	read(h *Host, into *dockerstats.Object) error
+	// read fills in all but the details. Without all, counters that follow from others need not be looked at when those
+	// have not changed.
+	read(h *Host, into *dockerstats.Object, all bool) error
 	details(h *Host) details
 	close()
 }
@@ -134,10 +135,11 @@ func (h *Host) open(m membership, id string, process *proc.Process) (*Container,
 // that the container has ended or was started anew: then it is to be closed and opened again.
 func (c *Container) Read(into *dockerstats.Object, networks, fresh bool) error {
 	into.Read = time.Now().UTC()
-	if err := c.files.read(c.host, into); err != nil {
+	all := fresh || c.age == 0 || c.age >= detailsAge
+	if err := c.files.read(c.host, into, all); err != nil {
 		return err
 	}
-	if fresh || c.age == 0 || c.age >= detailsAge {
+	if all {
 		c.details, c.age = c.files.details(c.host), 0
 	}
 	c.age++

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/aws/amazon-ecs-agent/agent/stats/dockerstats"
 	"github.com/aws/amazon-ecs-agent/agent/stats/internal/kernelfile"
@@ -19,6 +20,12 @@ type filesV1 struct {
 	pids, pidsMax                                  *kernelfile.File
 
 	scheduler []schedulerFile
+
+	cpu  dockerstats.CPU // of the last full look
+	idle int             // how many looks in a row found no CPU time used since
+
+	// Operations are read anew when bytes have changed.
+	lastBytes, lastOperations []dockerstats.BlkioEntry
 }
 
 // schedulerFile is a counter of the CFQ I/O scheduler of old kernels.
@@ -63,14 +70,14 @@ func newFilesV1(dirs map[string]string) *filesV1 {
 	return f
 }
 
-func (f *filesV1) read(h *Host, into *dockerstats.Object) error {
+func (f *filesV1) read(h *Host, into *dockerstats.Object, all bool) error {
 	if err := f.readCPU(h, &into.CPU); err != nil {
 		return err
 	}
 	if err := f.readMemory(h, &into.Memory); err != nil {
 		return err
 	}
-	f.readBlkio(h, &into.Blkio)
+	f.readBlkio(h, &into.Blkio, all)
 	return nil
 }
 
@@ -85,16 +92,43 @@ func (f *filesV1) details(h *Host) details {
 	return d
 }
 
+// restful is after how many looks without any CPU time used the other CPU counters are not read any more until there is
+// some: they cannot have changed. One more look, because a last period of the CPU limit may end after the last use.
+const restful = 2
+
 func (f *filesV1) readCPU(h *Host, into *dockerstats.CPU) error {
 	text, err := f.usage.Read(&h.buffer)
 	if err != nil {
 		return err
 	}
+	total, _ := number(text)
+	if total != f.cpu.Usage.Total || total == 0 {
+		f.idle = 0
+	} else if f.idle++; f.idle >= restful {
+		copyCPU(into, &f.cpu)
+		return nil
+	}
+	if err := f.readAllCPU(h, into); err != nil {
+		return err
+	}
+	into.Usage.Total = total
+	copyCPU(&f.cpu, into)
+	return nil
+}
+
+// copyCPU copies from to into, with a list of its own.
+func copyCPU(into, from *dockerstats.CPU) {
+	perCPU := append(into.Usage.PerCPU[:0], from.Usage.PerCPU...)
+	*into = *from
+	into.Usage.PerCPU = perCPU
+}
+
+func (f *filesV1) readAllCPU(h *Host, into *dockerstats.CPU) error {
 	perCPU := into.Usage.PerCPU
 	*into = dockerstats.CPU{}
-	into.Usage.Total, _ = number(text)
 	into.Usage.PerCPU = perCPU[:0]
-	if text, err = f.perCPU.Read(&h.buffer); err != nil {
+	text, err := f.perCPU.Read(&h.buffer)
+	if err != nil {
 		return err
 	}
 	into.Usage.PerCPU = numbers(text, into.Usage.PerCPU)
@@ -141,7 +175,7 @@ func (f *filesV1) readMemory(h *Host, into *dockerstats.Memory) error {
 
 // readBlkio prefers the counters of the I/O scheduler, which say more; where another scheduler is used they are empty and
 // those of the throttling layer tell bytes and operations.
-func (f *filesV1) readBlkio(h *Host, into *dockerstats.Blkio) {
+func (f *filesV1) readBlkio(h *Host, into *dockerstats.Blkio, all bool) {
 	entries := 0
 	for _, s := range f.scheduler {
 		list := s.list(into)
@@ -150,7 +184,11 @@ func (f *filesV1) readBlkio(h *Host, into *dockerstats.Blkio) {
 	}
 	if entries == 0 {
 		into.ServiceBytes = entriesOf(h, f.bytes, into.ServiceBytes)
-		into.Serviced = entriesOf(h, f.operations, into.Serviced)
+		if all || !slices.Equal(into.ServiceBytes, f.lastBytes) {
+			f.lastBytes = append(f.lastBytes[:0], into.ServiceBytes...)
+			f.lastOperations = entriesOf(h, f.operations, f.lastOperations)
+		}
+		into.Serviced = append(into.Serviced[:0], f.lastOperations...)
 	}
 	into.ShowAll()
 }

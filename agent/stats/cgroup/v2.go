@@ -24,7 +24,7 @@ func newFilesV2(dir string) *filesV2 {
 	}
 }
 
-func (f *filesV2) read(h *Host, into *dockerstats.Object) error {
+func (f *filesV2) read(h *Host, into *dockerstats.Object, _ bool) error {
 	text, err := f.cpu.Read(&h.buffer)
 	if err != nil {
 		return err
