@@ -65,3 +65,25 @@ func TestAContainerThatIsStillBeingMadeIsNotLost(t *testing.T) {
 		}
 	}
 }
+
+// TestAStopDoesNotWaitForAnInspect: the list, or an event, has told that the container runs; that the inspect hangs does
+// not matter.
+func TestAStopDoesNotWaitForAnInspect(t *testing.T) {
+	for name, news := range map[string]Event{
+		"list":  Listed{Containers: map[string]*task.ContainerState{"c": {RuntimeID: "id", Status: task.ContainerRunning}}, Restored: true},
+		"event": RuntimeNews{Container: "c", Event: task.RuntimeEvent{Action: task.ActionStart, RuntimeID: "id"}},
+	} {
+		tk := oneContainer(task.Container{Known: task.ContainerCreated, Desired: task.ContainerRunning, Essential: true, RuntimeID: "id"})
+		tk.Desired = task.Running
+		tk = Apply(tk, news, noon, Rules{}).Task
+		steps, _ := Plan(tk, noon, Rules{})
+		if len(steps) != 1 || steps[0].Kind != InspectContainer {
+			t.Fatalf("%s: %+v", name, steps)
+		}
+		tk.Edit(0).Engine.Inspecting = true
+		tk = Apply(tk, DesiredChanged{task.Stopped}, noon, Rules{}).Task
+		if steps, _ = Plan(tk, noon, Rules{}); len(steps) != 1 || steps[0].Step != task.StepStop {
+			t.Errorf("%s: %+v", name, steps)
+		}
+	}
+}

@@ -32,6 +32,7 @@ func (e RuntimeNews) apply(w *work) {
 	case task.ActionStart:
 		if c.Engine.Step != task.StepStart && c.Engine.Step != task.StepRestart {
 			w.progress(i).Engine.InspectAt = w.now
+			w.runs(i)
 		}
 	case task.ActionDie, task.ActionStop:
 		w.died(i, e.Event.ExitCode)
@@ -45,6 +46,13 @@ func (e RuntimeNews) apply(w *work) {
 		if !c.Engine.Died && c.Engine.Step == task.StepNone {
 			w.vanished(i)
 		}
+	}
+}
+
+// runs notes that the container runs before an inspect has shown it: a stop does not wait for the inspect, which may hang.
+func (w *work) runs(i int) {
+	if c := w.t.Containers[i]; c.Known < task.ContainerRunning {
+		w.progress(i).Engine.MustStop = true
 	}
 }
 
@@ -138,6 +146,9 @@ func (e Listed) apply(w *work) {
 		case found == nil, e.Restored, found.Status != c.Known && !(found.Status == task.ContainerRunning && c.Known == task.ContainerResourcesProvisioned):
 			// A list may be older than what is known by now: only an inspect decides.
 			c.Engine.InspectAt = w.now
+		}
+		if found != nil && found.Status == task.ContainerRunning {
+			w.runs(i)
 		}
 		if !c.Engine.RetryStopAt.IsZero() {
 			c.Engine.RetryStopAt = w.now
