@@ -22,6 +22,7 @@ type taskNetwork struct {
 
 	// Owned by the collector's goroutine.
 	arn     string
+	macs    []string // of the task's ENIs
 	process *proc.Process
 	devices []string
 	due     time.Time
@@ -60,8 +61,16 @@ func (c *Collector) followNetwork(g *group) {
 		if g.network != nil {
 			g.network.close()
 		}
-		g.network = &taskNetwork{id: pause.RuntimeID, pid: pause.PID, arn: g.snapshot.ARN, due: time.Now().Add(c.networkInterval), queue: newQueue(queueSize)}
+		g.network = &taskNetwork{id: pause.RuntimeID, pid: pause.PID, arn: g.snapshot.ARN, macs: macsOf(g.snapshot), due: time.Now().Add(c.networkInterval), queue: newQueue(queueSize)}
 	}
+}
+
+func macsOf(t *task.Task) []string {
+	var macs []string
+	for _, eni := range t.ENIs {
+		macs = append(macs, eni.MAC)
+	}
+	return macs
 }
 
 func (n *taskNetwork) close() {
@@ -110,7 +119,7 @@ func (n *taskNetwork) sample(now time.Time, procs []string, buffer *kernelfile.B
 		n.process = process
 	}
 	if len(n.devices) == 0 {
-		devices, err := n.process.TaskInterfaces()
+		devices, err := n.process.TaskInterfaces(n.macs)
 		if err != nil {
 			return err
 		}

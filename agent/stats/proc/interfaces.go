@@ -1,9 +1,17 @@
 package proc
 
-import "github.com/aws/amazon-ecs-agent/agent/netdev"
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/amazon-ecs-agent/agent/netdev"
+)
 
 // carries reports whether the link connects a task with awsvpc network to the outside: the ENI, or its VLAN on a trunk.
-// The pair of virtual interfaces to the host does not count.
-func carries(l netdev.Link) bool {
-	return (l.Kind == "" || l.Kind == "vlan") && !l.Loopback
+// The pair of virtual interfaces to the host does not count. Where ENIs are made of other things, their addresses tell.
+func carries(l netdev.Link, macs []string) bool {
+	if l.Loopback {
+		return false
+	}
+	return l.Kind == "" || l.Kind == "vlan" || slices.ContainsFunc(macs, func(mac string) bool { return strings.EqualFold(mac, l.MAC) && mac != "" })
 }

@@ -71,8 +71,9 @@ func TestInterfacesOfTasks(t *testing.T) {
 	}{
 		{netdev.Link{Name: "lo", Loopback: true}, false}, {netdev.Link{Name: "eth0"}, true}, {netdev.Link{Name: "eth0", Kind: "vlan"}, true},
 		{netdev.Link{Name: "ecs-eth0", Kind: "veth"}, false}, {netdev.Link{Name: "tunl0", Kind: "ipip"}, false},
+		{netdev.Link{Name: "eth0", Kind: "veth", MAC: "0a:1b:2c:3d:4e:5f"}, true}, {netdev.Link{Name: "eth1", Kind: "veth", MAC: "0a:1b:2c:3d:4e:60"}, false},
 	} {
-		if carries(c.link) != c.carries {
+		if carries(c.link, []string{"", "0A:1B:2C:3D:4E:5F"}) != c.carries {
 			t.Errorf("%+v", c)
 		}
 	}
