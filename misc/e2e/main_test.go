@@ -193,6 +193,11 @@ func (h *host) close() {
 		h.agent.Kill()
 	}
 	h.Kill()
+	list, err := docker.Containers(context.Background(), h.part())
+	if err != nil {
+		h.t.Error(err)
+	}
+	defer removeCgroups(list)
 	if err := docker.RemoveAll(context.Background(), h.part()); err != nil {
 		h.t.Error(err)
 	}
@@ -203,6 +208,18 @@ func (h *host) close() {
 		if text, err := os.ReadFile(filepath.Join(h.dir, log)); err == nil {
 			lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 			h.t.Logf("end of %s:\n%s", log, strings.Join(lines[max(0, len(lines)-60):], "\n"))
+		}
+	}
+}
+
+// removeCgroups removes the cgroups of tasks that the agent did not get to clean up. Those that systemd keeps go with the
+// next start of the host.
+func removeCgroups(list []rig.RealContainer) {
+	for _, c := range list {
+		arn := c.TaskARN()
+		found, _ := filepath.Glob("/sys/fs/cgroup/*/ecs/" + arn[strings.LastIndexByte(arn, '/')+1:])
+		for _, dir := range found {
+			_ = os.Remove(dir)
 		}
 	}
 }

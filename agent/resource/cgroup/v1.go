@@ -32,14 +32,15 @@ func (t *Tree) setupHierarchies(wanted []string) error {
 			return fmt.Errorf("the cgroup hierarchy %q is not at %s: %w", h, t.Mount, err)
 		}
 	}
-	if t.Systemd {
-		return nil
-	}
-	if err := t.makeEverywhere(parent); err != nil {
-		return err
+	below := ""
+	if !t.Systemd {
+		below = parent
+		if err := t.makeEverywhere(parent); err != nil {
+			return err
+		}
 	}
 	for _, h := range wanted {
-		if err := checkWritable(filepath.Join(t.Mount, h, parent)); err != nil {
+		if err := checkWritable(filepath.Join(t.Mount, h, below)); err != nil {
 			return err
 		}
 	}

@@ -52,11 +52,16 @@ func StartAgent(o AgentOptions) (*Program, error) {
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return nil, err
 	}
+	onHost, err := filepath.Abs(o.Dir) // Docker mounts what is below it
+	if err != nil {
+		return nil, err
+	}
 	settings := map[string]string{
 		"ECS_BACKEND_HOST":  o.Endpoint,
 		"ECS_CLUSTER":       o.Cluster,
 		"ECS_EXTERNAL":      "true",
 		"ECS_DATADIR":       data,
+		"ECS_HOST_DATA_DIR": onHost,
 		"ECS_AUDIT_LOGFILE": filepath.Join(o.Dir, "audit.log"),
 		// The example images are on this machine only.
 		"ECS_IMAGE_PULL_BEHAVIOR":               "prefer-cached",

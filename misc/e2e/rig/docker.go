@@ -127,6 +127,17 @@ func (d *Docker) Kill(ctx context.Context, id, signal string) error {
 	return err
 }
 
+// Volumes names the volumes whose name contains part.
+func (d *Docker) Volumes(ctx context.Context, part string) (names []string, err error) {
+	var list struct{ Volumes []struct{ Name string } }
+	filter := url.QueryEscape(`{"name":["` + part + `"]}`)
+	_, err = d.call(ctx, http.MethodGet, "/volumes?filters="+filter, &list)
+	for _, v := range list.Volumes {
+		names = append(names, v.Name)
+	}
+	return names, err
+}
+
 // RemoveAll removes every container of tasks whose ARN contains part.
 func (d *Docker) RemoveAll(ctx context.Context, part string) error {
 	if len(part) < 4 {
