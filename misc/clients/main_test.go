@@ -34,12 +34,12 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// startControl starts local-ecs for one test.
-func startControl(t *testing.T) *rig.Control {
+// startControl starts local-ecs for one test, with more flags if need be.
+func startControl(t *testing.T, flags ...string) *rig.Control {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c, err := rig.StartControl(ctx, rig.ControlOptions{Binary: localECS, Dir: t.TempDir(), Cluster: "default"})
+	c, err := rig.StartControl(ctx, rig.ControlOptions{Binary: localECS, Dir: t.TempDir(), Cluster: "default", Faults: true, Args: flags})
 	if err != nil {
 		t.Fatal(err)
 	}

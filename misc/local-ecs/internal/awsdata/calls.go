@@ -55,7 +55,11 @@ func (h *Handler) Handles(r *http.Request) bool {
 
 // ServeHTTP answers a request that Handles has taken.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("x-amzn-RequestId", control.NewUUID())
+	id := "X-Amzn-Requestid"
+	if forS3(r) {
+		id = "X-Amz-Request-Id"
+	}
+	w.Header().Set(id, control.NewUUID())
 	operation, body, answer := "", []byte(nil), http.HandlerFunc(nil)
 	if forS3(r) {
 		operation, answer = s3Operation(r), h.serveS3

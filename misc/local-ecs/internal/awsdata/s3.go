@@ -92,5 +92,5 @@ func s3Error(w http.ResponseWriter, r *http.Request, status int, code, message s
 		Code      string
 		Message   string
 		RequestID string `xml:"RequestId"`
-	}{Code: code, Message: message, RequestID: w.Header().Get("X-Amzn-Requestid")})
+	}{Code: code, Message: message, RequestID: w.Header().Get("X-Amz-Request-Id")})
 }
