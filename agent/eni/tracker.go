@@ -182,5 +182,5 @@ func sameMAC(a, b string) bool { return strings.EqualFold(a, b) }
 
 func fields(a task.Attachment) []logger.Field {
 	return []logger.Field{logger.F("attachmentARN", a.ARN), logger.F("attachmentType", a.Type), logger.F("taskARN", a.TaskARN),
-		logger.F("mac", a.MAC), logger.F("expiresAt", a.ExpiresAt)}
+		logger.F("mac", a.MAC), logger.F("expiresAt", a.ExpiresAt.UTC().Format(time.RFC3339))}
 }
