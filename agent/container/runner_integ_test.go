@@ -23,6 +23,7 @@ import (
 
 	dockercontainer "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	dockervolume "github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
@@ -379,6 +380,50 @@ func TestVolumesOfATaskComeAndGo(t *testing.T) {
 		}
 	}
 	h.task.Containers = nil // removed already
+}
+
+// TestSharedVolumesOutliveTheTask: one that the agent provides itself, and one that somebody made before.
+func TestSharedVolumesOutliveTheTask(t *testing.T) {
+	made, provided := "integ-made-"+strings.ToLower(rand.Text()), "integ-provided-"+strings.ToLower(rand.Text())
+	if _, err := sdk.VolumeCreate(t.Context(), dockervolume.CreateOptions{Name: made}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, name := range []string{made, provided} {
+			if err := sdk.VolumeRemove(context.Background(), name, true); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	h := prepare(t, `{"volumes":[{"name":"`+made+`","type":"docker","dockerVolumeConfiguration":{"scope":"shared"}},
+		{"name":"`+provided+`","type":"docker","dockerVolumeConfiguration":{"scope":"shared","autoprovision":true,"driver":"local","labels":{"a":"b"}}}],
+		"Containers":[{"Name":"app","mountPoints":[{"sourceVolume":"`+made+`","containerPath":"/made"},{"sourceVolume":"`+provided+`","containerPath":"/provided"}],
+		"Command":["sh","-c","echo 1 > /made/file && echo 2 > /provided/file"]}]}`)
+	craft := &volume.Craft{Docker: engine, Name: mapping.VolumeName}
+	resources, err := craft.Plan(h.task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range resources {
+		if err := craft.Create(t.Context(), h.task, &resources[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.create(0)
+	h.start(0)
+	h.ended(0, 0)
+	h.remove()
+	h.task.Containers = nil
+	for i := range resources {
+		if err := craft.Remove(t.Context(), h.task, &resources[i]); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, label := range map[string]string{made: "", provided: "b"} {
+		if v, err := engine.InspectVolume(t.Context(), name); err != nil || v.Labels["a"] != label {
+			t.Errorf("volume %s after the task: %+v, %v", name, v, err)
+		}
+	}
 }
 
 func TestASharedVolumeThatIsMissingEndsTheTask(t *testing.T) {
