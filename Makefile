@@ -104,7 +104,7 @@ run-integ-tests: go ## tests against a real Docker engine, network namespaces an
 
 test-e2e: go ## the agent and local-ecs together on real Docker
 	@scripts/need-test-tools.sh
-	scripts/with-docker.sh go test -tags e2e -count 1 -timeout 20m $(TESTFLAGS) ./misc/e2e
+	scripts/with-docker.sh go test -tags e2e -count 1 -p 1 -timeout 20m $(TESTFLAGS) ./misc/e2e ./misc/e2e/vpc
 
 test-in-docker: ## unit tests inside BUILDER_IMAGE
 	@[ -n "$(BUILDER_IMAGE)" ] || { echo 'test-in-docker needs BUILDER_IMAGE, an image with Go: make test-in-docker BUILDER_IMAGE=golang:1.26' >&2; exit 1; }

@@ -22,6 +22,13 @@ type Task struct {
 	StartedAt     float64     `json:"startedAt"`
 	StoppedAt     float64     `json:"stoppedAt"`
 	Containers    []Container `json:"containers"`
+	Attachments   []struct {
+		Status  string `json:"status"`
+		Details []struct {
+			Name  string `json:"name"`
+			Value string `json:"value"`
+		} `json:"details"`
+	} `json:"attachments"`
 }
 
 // ID is the last part of the ARN.
@@ -40,6 +47,10 @@ type Container struct {
 		HostPort      int    `json:"hostPort"`
 		Protocol      string `json:"protocol"`
 	} `json:"networkBindings"`
+	Interfaces []struct {
+		IPv4 string `json:"privateIpv4Address"`
+		IPv6 string `json:"ipv6Address"`
+	} `json:"networkInterfaces"`
 }
 
 // RegisterFile registers the task definition in a file and gives its "family:revision".
@@ -85,6 +96,12 @@ func (c *Control) Run(ctx context.Context, definition string, overrides any) (st
 // RunMany starts up to 10 tasks at once.
 func (c *Control) RunMany(ctx context.Context, definition string, n int) ([]string, error) {
 	return c.runTask(ctx, map[string]any{"cluster": c.Cluster, "taskDefinition": definition, "count": n})
+}
+
+// RunInSubnet starts up to 10 tasks of network mode awsvpc.
+func (c *Control) RunInSubnet(ctx context.Context, definition, subnet string, n int) ([]string, error) {
+	network := map[string]any{"awsvpcConfiguration": map[string]any{"subnets": []string{subnet}}}
+	return c.runTask(ctx, map[string]any{"cluster": c.Cluster, "taskDefinition": definition, "count": n, "networkConfiguration": network})
 }
 
 func (c *Control) runTask(ctx context.Context, in map[string]any) (arns []string, err error) {

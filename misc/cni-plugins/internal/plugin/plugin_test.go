@@ -135,7 +135,7 @@ func TestProbes(t *testing.T) {
 }
 
 func TestLogLines(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "dir", "log")
+	path := filepath.Join(t.TempDir(), "log")
 	l := openLog(path, "/nowhere", "warn")
 	l.Info("not this")
 	l.Warn("first")
