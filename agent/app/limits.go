@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
@@ -15,6 +16,8 @@ import (
 // findCgroups finds out how cgroups are made on this host.
 func (a *agent) findCgroups(ctx context.Context) *cgroup.Tree {
 	tree := &cgroup.Tree{Mount: a.cfg.CgroupPath, Unified: unifiedCgroups(a.cfg.CgroupPath)}
+	_, err := os.Stat("/.dockerenv")
+	tree.Contained = err == nil
 	info, err := a.docker.Info(ctx)
 	switch {
 	case err != nil:
@@ -50,6 +53,21 @@ func (a *agent) setUpLimits(ctx context.Context) error {
 	logger.Warn("Disabling TaskCPUMemLimit because agent is " + err.Error())
 	limits.Enabled = false
 	return nil
+}
+
+// leftoverAge is how old the cgroup of an unknown task has to be before it is removed: somebody may be about to use it.
+const leftoverAge = time.Hour
+
+// sweepCgroups removes the cgroups that former agents left behind.
+func (a *agent) sweepCgroups(ctx context.Context, tasks []*task.Task) {
+	if !a.cfg.TaskCPUMemLimit.Enabled {
+		return
+	}
+	known := map[string]bool{}
+	for _, t := range tasks {
+		known[t.ID()] = true
+	}
+	a.cgroups.Sweep(ctx, time.Now().Add(-leftoverAge), func(id string) bool { return known[id] })
 }
 
 // anyUnlimited reports whether a task of a former run came as far as its containers without limits of its own.

@@ -24,7 +24,7 @@ func hostTree(t *testing.T) *Tree {
 		t.Fatal(err)
 	}
 	_, err = os.Stat("/sys/fs/cgroup/cgroup.controllers")
-	return &Tree{Mount: "/sys/fs/cgroup", Unified: err == nil, Systemd: info.CgroupDriver == "systemd"}
+	return &Tree{Mount: "/sys/fs/cgroup", Unified: err == nil, Systemd: info.CgroupDriver == "systemd", Contained: true}
 }
 
 // dir is the directory of a task's cgroup, of v1 that of a controller.

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -310,6 +311,14 @@ func TestTreesThatCannotBeUsed(t *testing.T) {
 			}
 			return &Tree{Mount: mount, Unified: true}
 		}, "enable the controllers cpu, memory, pids: "},
+		{"a part of v1", func(mount string) *Tree {
+			files(t, filepath.Join(mount, "memory"), "cgroup.procs")
+			return &Tree{Mount: mount, Contained: true}
+		}, "shows the agent's own cgroup, not the host's"},
+		{"a part of v2", func(mount string) *Tree {
+			files(t, mount, "cgroup.type")
+			return &Tree{Mount: mount, Contained: true, Unified: true}
+		}, "shows the agent's own cgroup, not the host's"},
 		{"no systemd", func(mount string) *Tree {
 			return &Tree{Mount: mount, Systemd: true, Bus: "unix:path=" + mount + "/bus"}
 		}, "connect to systemd at unix:path="},
@@ -363,6 +372,43 @@ func TestOnlyCgroupsOfTasksAreTouched(t *testing.T) {
 	} {
 		if err := checkRoot(name); (err == nil) != fine {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestSweepTakesOldCgroupsOfUnknownTasks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		tree *Tree
+		want string
+	}{
+		{"v1", &Tree{}, "memory/ecs: [known new]"},
+		{"v2", &Tree{Unified: true}, "ecs: [known new]"},
+		{"of systemd", &Tree{Systemd: true}, "memory/ecs: [known new old]"},
+	} {
+		mount := t.TempDir()
+		c.tree.Mount = mount
+		below := "memory/ecs"
+		if c.tree.Unified {
+			below = "ecs"
+		}
+		files(t, filepath.Join(mount, "memory"), "cgroup.procs")
+		now := time.Now()
+		for name, age := range map[string]time.Duration{"known": time.Hour, "new": 0, "old/container": time.Hour} {
+			dir := filepath.Join(mount, below, name)
+			files(t, dir)
+			if err := os.Chtimes(filepath.Join(mount, below, strings.Split(name, "/")[0]), now, now.Add(-age)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.tree.Sweep(t.Context(), now.Add(-time.Minute), func(id string) bool { return id == "known" })
+		left, err := os.ReadDir(filepath.Join(mount, below))
+		var names []string
+		for _, e := range left {
+			names = append(names, e.Name())
+		}
+		if got := fmt.Sprintf("%s: %v", below, names); got != c.want || err != nil {
+			t.Errorf("%s: left %s, %v", c.name, got, err)
 		}
 	}
 }

@@ -23,6 +23,8 @@ type Tree struct {
 	Unified bool   // cgroup v2
 	Systemd bool   // systemd makes the cgroups (as slices), else the agent itself
 	Bus     string // address of systemd's D-Bus; empty is the usual one
+	// Contained is set in a container, which may see a part of the tree only.
+	Contained bool
 }
 
 // Setup prepares the tree for the cgroups of tasks, and fails when they could not be made or limited. It may be repeated.
@@ -30,6 +32,9 @@ func (t *Tree) Setup(ctx context.Context, limitPids bool) error {
 	wanted := []string{"cpu", "memory"}
 	if limitPids {
 		wanted = append(wanted, "pids")
+	}
+	if t.Contained && !t.whole() {
+		return fmt.Errorf("%s shows the agent's own cgroup, not the host's; mount the host's /sys/fs/cgroup into the agent's container", t.Mount)
 	}
 	if t.Systemd {
 		if err := t.checkSystemd(ctx); err != nil {
@@ -40,6 +45,17 @@ func (t *Tree) Setup(ctx context.Context, limitPids bool) error {
 		return t.setupUnified(wanted)
 	}
 	return t.setupHierarchies(wanted)
+}
+
+// whole reports whether the tree begins with the root cgroup: only there has the kernel no type (v2), and a file for who
+// is told about empty cgroups (v1).
+func (t *Tree) whole() bool {
+	if t.Unified {
+		_, err := os.Stat(filepath.Join(t.Mount, "cgroup.type"))
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	_, err := os.Stat(filepath.Join(t.Mount, "memory", "release_agent"))
+	return err == nil
 }
 
 // Make makes a cgroup if it is not there, and sets its limits.
