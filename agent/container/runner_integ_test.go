@@ -601,8 +601,13 @@ func TestACreatedContainerIsFoundAgainByName(t *testing.T) {
 }
 
 func TestStopGivesTheExitCode(t *testing.T) {
-	h := run(t, script("trap 'exit 7' TERM; while true; do sleep 0.1; done", ""))
+	h := run(t, script("trap 'exit 7' TERM; echo set > /out/trap; while true; do sleep 0.1; done", ""))
 	c := h.task.Containers[0]
+	// The first process of a container ignores signals that it has no handler for.
+	eventually(t, "handler of the signal", func() bool {
+		_, err := os.Stat(filepath.Join(h.out, "trap"))
+		return err == nil
+	})
 	c.StopTimeout = 20
 	for range 2 { // stopping again is fine
 		state, err := h.runner.Stop(t.Context(), h.task, c)
