@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -250,7 +251,9 @@ func TestCredentialsOfTasksReachDocker(t *testing.T) {
 				return nil
 			},
 		}
-		p, _ := newPuller(h)
+		p, _ := newPuller(h, func(c *config.Config) { // which does not stand in for what the task says
+			c.EngineAuthType, c.EngineAuthData = "docker", config.NewSecret([]byte(`{"index.docker.io/v1/":{"username":"engine","password":"e"}}`))
+		})
 		p.auth = Auth{ECR: newECR(&fakeTokens{}), Password: func(_ *task.Task, c *task.Container) (docker.Auth, bool) {
 			return docker.Auth{Username: "u", Password: "p"}, c.RegistryAuth.ASM.CredentialsParameter == "fetched"
 		}}
@@ -263,9 +266,10 @@ func TestCredentialsOfTasksReachDocker(t *testing.T) {
 		}
 		bring(task.RegistryAuth{Type: task.RegistryECR})
 		bring(task.RegistryAuth{Type: task.RegistryASM, ASM: &task.ASMAuthData{CredentialsParameter: "fetched"}})
+		bring(task.RegistryAuth{})
 		ecr := docker.Auth{Username: "AWS", Password: "token:1", ServerAddress: "https://1.dkr.ecr.us-west-2.amazonaws.com"}
-		asm := docker.Auth{Username: "u", Password: "p"}
-		if !slices.Equal(got, []docker.Auth{ecr, ecr, asm, asm}) {
+		asm, engine := docker.Auth{Username: "u", Password: "p"}, docker.Auth{Username: "engine", Password: "e"}
+		if !slices.Equal(got, []docker.Auth{ecr, ecr, asm, asm, engine, engine}) {
 			t.Errorf("%d calls, not all with the right credentials", len(got))
 		}
 		for _, err := range bring(task.RegistryAuth{Type: task.RegistryASM, ASM: &task.ASMAuthData{CredentialsParameter: "other"}}) {
@@ -273,7 +277,7 @@ func TestCredentialsOfTasksReachDocker(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if len(got) != 4 {
+		if len(got) != 6 {
 			t.Error("the registry was asked without the credentials")
 		}
 	})

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -23,16 +24,16 @@ const (
 	secretPrefix  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 )
 
-// awsData makes the files that stand in for other services. registry may be nil.
-func awsData(t *testing.T, registry *dockertest.Registry) (dir string) {
+// awsData makes the files that stand in for other services; the registry opens with the password.
+func awsData(t *testing.T, registry *dockertest.Registry, password string) (dir string) {
 	t.Helper()
 	files := map[string]string{
 		"parameters.json":     `{"/db/password":"` + canary + `-parameter","/log/tag":"` + canary + `-tag","/log/size":"` + canary + `-size"}`,
-		"secrets.json":        fmt.Sprintf(`{"db":{"user":"%[1]s-user","password":"%[1]s-password"},"registry":{"username":%[2]q,"password":%[3]q}}`, canary, dockertest.User, dockertest.Password),
+		"secrets.json":        fmt.Sprintf(`{"db":{"user":"%[1]s-user","password":"%[1]s-password"},"registry":{"username":%[2]q,"password":%[3]q}}`, canary, dockertest.User, password),
 		"s3/bucket/dir/a.env": "FROM_FILE=" + canary + "-file\nDB_USER=ignored\n",
 	}
 	if registry != nil {
-		files["registry.json"] = fmt.Sprintf(`{"address":%q,"username":%q,"password":%q}`, registry.Addr, dockertest.User, dockertest.Password)
+		files["registry.json"] = fmt.Sprintf(`{"address":%q,"username":%q,"password":%q}`, registry.Addr, dockertest.User, password)
 	}
 	dir = t.TempDir()
 	for name, text := range files {
@@ -48,9 +49,9 @@ func awsData(t *testing.T, registry *dockertest.Registry) (dir string) {
 }
 
 // newSecretsHost is a host whose agent asks local-ecs for everything.
-func newSecretsHost(t *testing.T, registry *dockertest.Registry) *host {
+func newSecretsHost(t *testing.T, registry *dockertest.Registry, password string) *host {
 	t.Helper()
-	h := newHost(t, "--aws-data", awsData(t, registry))
+	h := newHost(t, "--aws-data", awsData(t, registry, password))
 	h.env = map[string]string{"AWS_ENDPOINT_URL": h.Endpoint, "ECS_LOGLEVEL": "debug", "ECS_AVAILABLE_LOGGING_DRIVERS": `["json-file","none"]`}
 	return h
 }
@@ -86,8 +87,11 @@ func (h *host) inDocker(id string) string { return h.docker("inspect", id) }
 // hides fails when the canary is in a text, or in a file of the agent.
 func (h *host) hides(what string, text []byte) {
 	h.t.Helper()
-	if at := bytes.Index(text, []byte(canary)); at >= 0 {
-		h.t.Errorf("%s shows a secret: …%.200q", what, text[max(0, at-100):])
+	token := base64.StdEncoding.EncodeToString([]byte(dockertest.User + ":" + canary + "-registry")) // as Amazon ECR gives it
+	for _, secret := range []string{canary, token} {
+		if at := bytes.Index(text, []byte(secret)); at >= 0 {
+			h.t.Errorf("%s shows a secret: …%.200q", what, text[max(0, at-100):])
+		}
 	}
 }
 
@@ -113,23 +117,36 @@ func (h *host) noFilesLeft() {
 }
 
 func TestSecretsReachContainersAndNothingElse(t *testing.T) {
-	h := newSecretsHost(t, nil)
+	registry := dockertest.StartRegistry(t, false) // takes any password
+	h := newSecretsHost(t, registry, canary+"-registry")
+	h.env["ECS_ENABLE_CONTAINER_METADATA"] = "true"
 	h.start()
-	arn := h.runTask(h.register(withSecrets(oneContainer("serve"))))
-	task := h.await("RUNNING", arn)[0]
-	seen := h.inDocker(task.Containers[0].RuntimeID)
+	d := withSecrets(oneContainer("serve"))
+	for _, name := range []string{"ecr", "asm"} {
+		c := container(name, "wait")
+		c["image"] = registry.Push(t, dockertest.Name(name)+":1", "NAME="+name)
+		dockertest.RemoveImage(t, c["image"].(string))
+		d["containerDefinitions"] = append(d["containerDefinitions"].([]any), c)
+		if name == "asm" {
+			c["repositoryCredentials"] = map[string]string{"credentialsParameter": secretPrefix + "registry-AbCdEf"}
+		}
+	}
+	arn := h.runTask(h.register(d))
+	h.await("RUNNING", arn)
+	seen := h.inDocker(h.containers(arn)["main"].ID)
 	for _, want := range []string{"DB_PASSWORD=" + canary + "-parameter", "DB_USER=" + canary + "-user", "DB_SECRET=" + canary + "-password",
 		"FROM_FILE=" + canary + "-file", `"tag": "` + canary + `-tag"`} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("the container lacks %s:\n%s", want, seen)
 		}
 	}
-	for operation, want := range map[string]int{"GetParameters": 1, "GetSecretValue": 1, "HeadBucket": 1, "GetObject": 1} {
+	for operation, want := range map[string]int{"GetParameters": 1, "GetSecretValue": 2, "HeadBucket": 1, "GetObject": 1, "GetAuthorizationToken": 1} {
 		if got := h.calls()[operation]; got != want {
 			t.Errorf("%d calls of %s, want %d", got, operation, want)
 		}
 	}
 	h.noFilesLeft()
+	h.filesHideSecrets()
 
 	_, path, _ := strings.Cut(seen, "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2")
 	path, _, _ = strings.Cut(path, `"`)
@@ -163,7 +180,7 @@ func TestSecretsReachContainersAndNothingElse(t *testing.T) {
 
 func TestImagesOfPrivateRegistries(t *testing.T) {
 	registry := dockertest.StartRegistry(t, true)
-	h := newSecretsHost(t, registry)
+	h := newSecretsHost(t, registry, dockertest.Password)
 	delete(h.env, "ECS_IMAGE_PULL_BEHAVIOR")
 	first, second := dockertest.Name("first")+":1", dockertest.Name("second")+":1"
 	registry.Push(t, first)
@@ -201,7 +218,7 @@ func TestImagesOfPrivateRegistries(t *testing.T) {
 
 // What other services refuse ends its own task, with the reason that users look up; others run.
 func TestWhatCannotBeFetchedIsExplained(t *testing.T) {
-	h := newSecretsHost(t, nil)
+	h := newSecretsHost(t, nil, "")
 	h.start()
 	with := func(valueFrom string, files ...string) string {
 		d := oneContainer("serve")
@@ -253,7 +270,7 @@ func TestWhatCannotBeFetchedIsExplained(t *testing.T) {
 
 // An agent that is killed while it fetches begins anew: one container, the right values, nothing left over.
 func TestKilledWhileFetching(t *testing.T) {
-	h := newSecretsHost(t, nil)
+	h := newSecretsHost(t, nil, "")
 	h.env["ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION"] = "1s"
 	h.start()
 	slow := rig.Fault{"operation": "Get[OPS]*", "action": "delay", "delayMs": 60_000} // GetObject, GetParameters, GetSecretValue

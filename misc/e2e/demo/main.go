@@ -104,12 +104,14 @@ func (s *stack) start(ctx context.Context, listen string) error {
 	if err := s.image(ctx); err != nil {
 		return err
 	}
-	s.control, err = rig.StartControl(ctx, rig.ControlOptions{Binary: s.controlBinary, Dir: s.dir, Cluster: cluster, Listen: listen})
+	s.control, err = rig.StartControl(ctx, rig.ControlOptions{Binary: s.controlBinary, Dir: s.dir, Cluster: cluster, Listen: listen,
+		Args: []string{"--aws-data", filepath.Join(s.root, "misc/local-ecs/examples/aws-data")}})
 	if err != nil {
 		return err
 	}
 	s.steps.show("local-ecs", "serves the ECS API on %s (log: %s)", s.control.Endpoint, s.short(s.control.Log))
-	s.agent, err = rig.StartAgent(rig.AgentOptions{Binary: s.agentBinary, Dir: s.dir, Endpoint: s.control.Endpoint, Cluster: cluster, DockerHost: s.docker.Host})
+	s.agent, err = rig.StartAgent(rig.AgentOptions{Binary: s.agentBinary, Dir: s.dir, Endpoint: s.control.Endpoint, Cluster: cluster, DockerHost: s.docker.Host,
+		Env: map[string]string{"AWS_ENDPOINT_URL": s.control.Endpoint}}) // for the examples with secrets
 	if err != nil {
 		return err
 	}
