@@ -8,7 +8,7 @@ PACKAGE       = VERSION='$(VERSION)' REVISION='$(REVISION)' DIRTY='$(DIRTY)' AGE
 
 ## packages
 
-.PHONY: ecs-init volume-plugin packages agent-tar deb rpm
+.PHONY: ecs-init volume-plugin packages agent-tar deb rpm test-packages
 ecs-init: go ## out/amazon-ecs-init, which runs the agent as a system service
 	$(GOBUILD) -ldflags '$(INIT_LDFLAGS)' -o out/amazon-ecs-init ./ecs-init
 
@@ -25,3 +25,8 @@ deb: go ## out/amazon-ecs-init-<version>-1.<arch>.deb (PACKAGE_ARCHS="amd64 arm6
 
 rpm: go ## out/amazon-ecs-init-<version>-1.<arch>.rpm and, for Amazon Linux, out/ecs-init-<version>-1.amzn2023.<arch>.rpm
 	set -e; for arch in $(PACKAGE_ARCHS); do $(PACKAGE) rpm $$arch; $(PACKAGE) amazon-linux $$arch; done
+
+# Slow: it makes a whole Debian first. PACKAGE_TEST_BASE=<directory> keeps that for the next time.
+test-packages: deb rpm local-ecs ## the packages on a fresh Debian with systemd and Docker: install, run, upgrade, remove (root)
+	RELEASE=2 $(PACKAGE) deb $(shell go env GOHOSTARCH)
+	scripts/packaging/test.sh $(PACKAGE_TEST_BASE)
