@@ -35,6 +35,11 @@ func unifiedCgroups(mount string) bool {
 	return err == nil
 }
 
+// newLimits gives the craft of cgroups.
+func (a *agent) newLimits() *cgroup.Craft {
+	return &cgroup.Craft{Tree: a.cgroups, Enabled: a.cfg.TaskCPUMemLimit.Enabled, Period: a.cfg.CgroupCPUPeriod, Pids: a.cfg.TaskPidsLimit}
+}
+
 // setUpLimits prepares the host for the limits of tasks. Where that cannot be done, there are none, unless the operator
 // insists on them.
 func (a *agent) setUpLimits(ctx context.Context) error {
@@ -58,13 +63,15 @@ func (a *agent) setUpLimits(ctx context.Context) error {
 // leftoverAge is how old the cgroup of an unknown task has to be before it is removed: somebody may be about to use it.
 const leftoverAge = time.Hour
 
-// sweepCgroups removes the cgroups that former agents left behind.
-func (a *agent) sweepCgroups(ctx context.Context, tasks []*task.Task) {
+// restoreCgroups makes the cgroups of tasks of a former run again that are missing, and removes those that former runs left.
+func (a *agent) restoreCgroups(ctx context.Context, tasks []*task.Task) {
 	if !a.cfg.TaskCPUMemLimit.Enabled {
 		return
 	}
+	craft := a.newLimits()
 	known := map[string]bool{}
 	for _, t := range tasks {
+		craft.Restore(ctx, t)
 		known[t.ID()] = true
 	}
 	a.cgroups.Sweep(ctx, time.Now().Add(-leftoverAge), func(id string) bool { return known[id] })

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
-	"github.com/aws/amazon-ecs-agent/agent/resource/cgroup"
 	"github.com/aws/amazon-ecs-agent/agent/resource/envfile"
 	"github.com/aws/amazon-ecs-agent/agent/resource/firelens"
 	"github.com/aws/amazon-ecs-agent/agent/resource/secret"
@@ -33,9 +32,7 @@ func (a *agent) newResources(identity registration.Identity) resources {
 			Dir: filepath.Join(a.cfg.DataDir, "envfiles"), Cluster: a.cfg.Cluster, Region: a.cfg.AWSRegion, Objects: a.aws, Roles: &a.roles,
 		},
 	}
-	limits := resource.Kinds{{Name: task.ResourceCgroup, Craft: &cgroup.Craft{
-		Tree: a.cgroups, Enabled: a.cfg.TaskCPUMemLimit.Enabled, Period: a.cfg.CgroupCPUPeriod, Pids: a.cfg.TaskPidsLimit,
-	}}}
+	limits := resource.Kinds{{Name: task.ResourceCgroup, Craft: a.newLimits()}}
 	r.kinds = slices.Concat(limits, secret.Kinds(a.aws, &a.roles, r.secrets), resource.Kinds{
 		{Name: task.ResourceDockerVolume, Craft: &volume.Craft{
 			Docker: a.docker, MatchFullConfig: a.cfg.SharedVolumeMatchFullConfig, Name: mapping.VolumeName,

@@ -78,7 +78,7 @@ func (a *agent) start(ctx context.Context) error {
 	parts.Go(func() error { return logger.RunStackDumps(partsCtx) })
 	parts.Go(func() error { return tasksEngine.Run(partsCtx) })
 	parts.Go(func() error {
-		a.sweepCgroups(partsCtx, state.Tasks)
+		a.restoreCgroups(partsCtx, state.Tasks)
 		return nil
 	})
 	parts.Go(func() error {

@@ -72,6 +72,20 @@ func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) erro
 	return nil
 }
 
+// Restore makes the cgroup of a task of a former run again, where it has gone: with a restart of the host, after which the
+// task's containers may be started once more. One that is there stays as it is.
+func (k *Craft) Restore(ctx context.Context, t *task.Task) {
+	i := t.Resources.Find(task.ResourceCgroup, task.ResourceCgroup)
+	if i < 0 || t.Known.Terminal() || t.Resources[i].Known != task.ResourceCreated {
+		return
+	}
+	r := &t.Resources[i]
+	if s, err := read(r); err != nil || k.Tree.has(s.Root) {
+		return
+	}
+	_ = k.Create(ctx, t, r) // logged there; what runs goes on
+}
+
 // Remove removes the task's cgroup with what containers left in it. It must hold no process.
 func (k *Craft) Remove(ctx context.Context, _ *task.Task, r *task.Resource) error {
 	s, err := read(r)

@@ -412,3 +412,40 @@ func TestSweepTakesOldCgroupsOfUnknownTasks(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCgroupOfATaskIsThereAgainAfterARestartOfTheHost(t *testing.T) {
+	mount := t.TempDir()
+	k := &Craft{Tree: &Tree{Mount: mount, Unified: true}}
+	spec := json.RawMessage(`{"cgroupRoot":"` + root + `","resourceSpec":{"memory":{"limit":4096}}}`)
+	of := func(known task.Status, r task.ResourceStatus) *task.Task {
+		return &task.Task{ARN: arn, Known: known, Resources: task.Resources{{Kind: task.ResourceCgroup, Name: task.ResourceCgroup, Known: r, Spec: spec}}}
+	}
+	for _, c := range []struct {
+		name string
+		task *task.Task
+		made bool
+	}{
+		{"it had one", of(task.Running, task.ResourceCreated), true},
+		{"it has ended", of(task.Stopped, task.ResourceCreated), false},
+		{"its turn is still to come", of(task.None, task.ResourceNone), false},
+		{"it has none", &task.Task{ARN: arn, Known: task.Running}, false},
+	} {
+		if err := os.RemoveAll(filepath.Join(mount, "ecs")); err != nil {
+			t.Fatal(err)
+		}
+		unified(t, mount, "")
+		k.Restore(t.Context(), c.task)
+		if k.Tree.has(root) != c.made {
+			t.Errorf("%s: made %t", c.name, !c.made)
+		}
+	}
+
+	unified(t, mount, root) // there, with a limit that somebody set by hand
+	if err := os.WriteFile(filepath.Join(mount, root, "memory.max"), []byte("8192"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.Restore(t.Context(), of(task.Running, task.ResourceCreated))
+	if text, err := os.ReadFile(filepath.Join(mount, root, "memory.max")); string(text) != "8192" {
+		t.Errorf("memory.max is %s, %v", text, err)
+	}
+}

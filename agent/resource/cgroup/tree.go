@@ -71,6 +71,20 @@ func (t *Tree) Make(ctx context.Context, root string, limits Limits) error {
 	return t.makeInHierarchies(root, limits)
 }
 
+// has reports whether a cgroup is there.
+func (t *Tree) has(root string) bool {
+	top := t.Mount
+	if !t.Unified {
+		top = filepath.Join(top, "memory")
+	}
+	path := filepath.Join(top, root)
+	if isSlice(root) {
+		path = slicePath(top, root)
+	}
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // Remove removes a cgroup and those below it. One that is gone is a success.
 func (t *Tree) Remove(ctx context.Context, root string) error {
 	switch {
