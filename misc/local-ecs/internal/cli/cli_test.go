@@ -23,6 +23,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/rolecreds"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/server"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/telemetry"
 )
 
 // buffer is a bytes.Buffer for several goroutines.
@@ -145,6 +146,22 @@ func TestRunUntilRunning(t *testing.T) {
 	}
 	if _, out, _ := b.run("ps", "--all"); !strings.Contains(out, "exit code 137") {
 		t.Errorf("no stopped task:\n%s", out)
+	}
+}
+
+func TestUsageInTheListOfTasks(t *testing.T) {
+	usage := map[string]telemetry.Usage{"a": {CPU: 1.25, Memory: 12.6}}
+	for want, task := range map[string]ecs.Task{
+		"1.2% 13 MiB": {TaskArn: "a", LastStatus: "RUNNING"},
+		"- -":         {TaskArn: "a", LastStatus: "STOPPED"},
+	} {
+		cpu, memory := usageColumns(usage, &task)
+		if got := cpu + " " + memory; got != want {
+			t.Errorf("%s: %s, want %s", task.LastStatus, got, want)
+		}
+	}
+	if cpu, memory := usageColumns(nil, &ecs.Task{TaskArn: "b", LastStatus: "RUNNING"}); cpu != "-" || memory != "-" {
+		t.Error("not reported:", cpu, memory)
 	}
 }
 

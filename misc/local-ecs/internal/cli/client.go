@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/telemetry"
 )
 
 // client calls the ECS API of a local-ecs.
@@ -85,6 +86,25 @@ func (c *client) tasks(ctx context.Context, refs []string) ([]ecs.Task, error) {
 		refs = refs[n:]
 	}
 	return all, nil
+}
+
+// usage returns what tasks use, by ARN; nothing when the endpoint does not tell: this is no part of the ECS API.
+func (c *client) usage(ctx context.Context) (byARN map[string]telemetry.Usage) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(c.endpoint, "/")+"/usage", nil)
+	if err != nil {
+		return nil
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || json.NewDecoder(resp.Body).Decode(&byARN) != nil {
+		return nil
+	}
+	return byARN
 }
 
 // list returns the ARNs of the cluster's tasks with a desired status.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/telemetry"
 )
 
 func ps(ctx context.Context, env *Env, args []string) (int, error) {
@@ -43,14 +44,25 @@ func ps(ctx context.Context, env *Env, args []string) (int, error) {
 	slices.SortFunc(tasks, func(a, b ecs.Task) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt.Time), cmp.Compare(a.TaskArn, b.TaskArn))
 	})
+	usage := c.usage(ctx)
 	w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TASK\tDEFINITION\tSTATUS\tDESIRED\tAGE\tINSTANCE\tCONTAINERS")
+	fmt.Fprintln(w, "TASK\tDEFINITION\tSTATUS\tDESIRED\tAGE\tCPU\tMEMORY\tINSTANCE\tCONTAINERS")
 	for i := range tasks {
 		t := &tasks[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shortID(t.TaskArn), id(t.TaskDefinitionArn), t.LastStatus, t.DesiredStatus,
-			time.Since(t.CreatedAt.Time).Round(time.Second), shortID(t.ContainerInstanceArn), containerColumn(t))
+		cpu, memory := usageColumns(usage, t)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shortID(t.TaskArn), id(t.TaskDefinitionArn), t.LastStatus, t.DesiredStatus,
+			time.Since(t.CreatedAt.Time).Round(time.Second), cpu, memory, shortID(t.ContainerInstanceArn), containerColumn(t))
 	}
 	return exitOK, w.Flush()
+}
+
+// usageColumns tell what a running task uses, once its agent has reported that: CPU in percent of the host, and memory.
+func usageColumns(usage map[string]telemetry.Usage, t *ecs.Task) (cpu, memory string) {
+	u, known := usage[t.TaskArn]
+	if !known || t.LastStatus != ecs.Running {
+		return "-", "-"
+	}
+	return fmt.Sprintf("%.1f%%", u.CPU), fmt.Sprintf("%.0f MiB", u.Memory)
 }
 
 func containerColumn(t *ecs.Task) string {

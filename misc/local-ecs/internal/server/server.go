@@ -94,6 +94,7 @@ func New(cfg Config) (*Server, error) {
 	s.mux.Handle("/", a)
 	s.mux.Handle("/acs/ws", s.hub)
 	s.mux.Handle("/tcs/ws", s.telemetry)
+	s.mux.HandleFunc("GET /usage", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.telemetry.Usage()) })
 	s.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	if cfg.EnableFaults {
 		s.enableFaults(a)

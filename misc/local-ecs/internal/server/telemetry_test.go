@@ -55,6 +55,34 @@ func (c *tcs) send(frame string) string {
 	}
 }
 
+func TestUsageOfTasks(t *testing.T) {
+	p := start(t)
+	a := agenttest.New(t, p.Endpoint)
+	a.Register()
+	c := p.telemetry(a.Arn)
+	for _, frame := range []string{
+		`{"type":"PublishMetricsRequest","message":{"taskMetrics":[{"taskArn":"t1","containerMetrics":[
+			{"cpuStatsSet":{"sum":6,"sampleCount":4},"memoryStatsSet":{"sum":20,"sampleCount":2}},
+			{"cpuStatsSet":{"sum":1,"sampleCount":2},"memoryStatsSet":{"sum":5,"sampleCount":1}},{"containerName":"new"}]}]}}`,
+		`{"type":"PublishMetricsRequest","message":{"taskMetrics":[{"taskArn":"t1"},{"taskArn":"t2"}]}}`, // parts without containers
+	} {
+		if got := c.send(frame); got != "AckPublishMetric" {
+			t.Fatal(got)
+		}
+	}
+	var usage map[string]struct {
+		At                    float64
+		CPUPercent, MemoryMiB float64
+	}
+	p.get("/usage", &usage)
+	if u := usage["t1"]; len(usage) != 1 || u.CPUPercent != 2 || u.MemoryMiB != 15 || u.At == 0 {
+		t.Errorf("%+v", usage)
+	}
+	if got := c.send(`{"type":"PublishMetricsRequest","message":{"taskMetrics":7}}`); got != "BadRequestException" {
+		t.Error(got)
+	}
+}
+
 func TestTelemetry(t *testing.T) {
 	p := start(t)
 	a := agenttest.New(t, p.Endpoint)

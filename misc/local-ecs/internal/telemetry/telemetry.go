@@ -1,5 +1,6 @@
 // Package telemetry plays the service's side of the telemetry session (TCS): it acknowledges metrics, container health
-// and instance status, keeps health for the Describe operations and the newest message of each kind for a look at it.
+// and instance status, keeps health for the Describe operations, what tasks use, and the newest message of each kind for a
+// look at it.
 package telemetry
 
 import (
@@ -29,6 +30,7 @@ type Hub struct {
 	mu     sync.Mutex
 	conns  map[*websocket.Conn]string // value: instance id
 	newest map[string]map[string]Message
+	usage  map[string]Usage // by task ARN
 	closed bool
 	wg     sync.WaitGroup
 }
@@ -219,6 +221,8 @@ func (h *Hub) receive(id string, frame []byte) (ack string, err error) {
 		return "", fmt.Errorf("unknown message type %q", e.Type)
 	}
 	switch e.Type {
+	case "PublishMetricsRequest":
+		err = h.metrics(e.Message)
 	case "PublishHealthRequest":
 		err = h.health(e.Message)
 	case "PublishInstanceStatusRequest":
