@@ -364,7 +364,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := agenttest.New(t, b.endpoint)
-	a.Extra = []ecs.Attribute{{Name: "ecs.capability.task-eni"}}
+	a.Extra = []ecs.Attribute{{Name: "ecs.capability.task-eni"}, {Name: "com.amazonaws.ecs.capability.logging-driver.awsfirelens"}, {Name: "ecs.capability.firelens.fluentbit"}}
 	a.Register()
 	a.Connect()
 	files, err := filepath.Glob("../../examples/*.json")
