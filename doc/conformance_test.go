@@ -36,7 +36,7 @@ func TestConformanceNamesTestsThatExist(t *testing.T) {
 	var pkg string
 	named := 0
 	// A name without a package belongs to that of the name before it.
-	for _, match := range regexp.MustCompile("`(?:(\\w+): )?([A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1) {
+	for _, match := range regexp.MustCompile("`(?:([\\w-]+): )?([A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1) {
 		if match[1] != "" {
 			pkg = match[1]
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/agenttest"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acsmsg"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 )
@@ -134,8 +135,9 @@ func TestSubnetsDifferInTheirAddresses(t *testing.T) {
 }
 
 func TestAddressesOfTheLabRunOut(t *testing.T) {
-	p := start(t, withLab)
+	p := start(t, withLab, func(c *Config) { c.ACS = acs.Options{Heartbeat: time.Minute, Redeliver: time.Minute} })
 	a := vpcAgent(p)
+	a.Manual = true
 	a.CPU, a.Memory = 1<<20, 1<<20
 	a.Register()
 	a.Connect()
