@@ -65,7 +65,7 @@ func TestSuspiciousSettingsAreNamed(t *testing.T) {
 		"ECS_CONTAINER_STOP_TIMEOUT":  "1ms",
 		"ECS_CONTAINER_START_TIMEOUT": "soon",
 		"ECS_IMAGE_CLEANUP_INTERVAL":  "1s",
-		"ECS_ENABLE_TASK_ENI":         "true",
+		"ECS_EBSTA_SUPPORTED":         "true",
 	}
 	h.start()
 	for name, value := range h.env {
@@ -73,7 +73,7 @@ func TestSuspiciousSettingsAreNamed(t *testing.T) {
 			t.Errorf("the log does not name %s=%s", name, value)
 		}
 	}
-	if !h.logged("not supported yet: ECS_ENABLE_TASK_ENI") {
+	if !h.logged("not supported yet: ECS_EBSTA_SUPPORTED") {
 		t.Error("a setting without its feature is ignored silently")
 	}
 }
