@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/aws/amazon-ecs-agent/agent/stats"
+	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
 
 // tasks are metrics of n tasks.
@@ -163,6 +165,30 @@ func TestDeadServiceCostsRetriesOnly(t *testing.T) {
 		}
 		if n := len(r.metrics.messages); n != bufferSize {
 			t.Errorf("%d messages are kept", n)
+		}
+	})
+}
+
+// A service whose host swallows packets costs an attempt every half minute and more, and does not hold up the end.
+func TestConnectsThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		r := start(t, func(c *Config, _ *service) {
+			c.Dialer = &wsconn.Dialer{NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				dials.Add(1)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}}
+		})
+		time.Sleep(time.Hour)
+		if n := dials.Load(); n < 40 || n > 60 {
+			t.Errorf("%d connects in an hour", n)
+		}
+		synctest.Wait()
+		begun := time.Now()
+		r.stop()
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("the end took %v", took)
 		}
 	})
 }
