@@ -21,6 +21,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/resource/rooted"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -193,6 +194,8 @@ func TestFailures(t *testing.T) {
 			"unable to download env file with key none.env from bucket b, error: NoSuchKey: The specified key does not exist."},
 		{"no such bucket", &fakeS3{errs: map[string]error{"b": errors.New("NotFound: Not Found")}}, []string{"arn:aws:s3:::b/k", "arn:aws:s3:::b/l"},
 			"unable to initialize s3 client for bucket b, error: NotFound: Not Found"},
+		{"too large", &fakeS3{objects: map[string]string{"b/big.env": strings.Repeat("#", rooted.RefillLimit+1)}}, []string{"arn:aws:s3:::b/big.env"},
+			"unable to download env file with key big.env from bucket b, error: the file is larger than 16 MiB"},
 		{"several", &fakeS3{errs: map[string]error{"b/k": denied, "c/l": denied}}, []string{"arn:aws:s3:::c/l", "arn:aws:s3:::b/k"},
 			"unable to download env file with key l from bucket c, error: " + denied.Error() + ";unable to download env file with key k from bucket b, error: " + denied.Error()},
 		{"no ARN", &fakeS3{}, []string{"arn:aws:s3:::bucket"},

@@ -101,6 +101,12 @@ func (d *Dir) rename(ctx context.Context, from, to string) error {
 	}
 }
 
+// RefillLimit is how much of a body a file takes, in bytes: far more than the environment of a process or the configuration
+// of a log router has, and far less than a disk.
+const RefillLimit = 16 << 20
+
+var errTooLarge = fmt.Errorf("the file is larger than %d MiB", RefillLimit>>20)
+
 // Refill gives a file that is being filled the content of body, whatever an earlier attempt left in it.
 func Refill(file *os.File, body io.Reader) error {
 	if err := file.Truncate(0); err != nil {
@@ -109,7 +115,10 @@ func Refill(file *os.File, body io.Reader) error {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	_, err := io.Copy(file, body)
+	n, err := io.Copy(file, io.LimitReader(body, RefillLimit+1))
+	if err == nil && n > RefillLimit {
+		err = errTooLarge
+	}
 	return err
 }
 
