@@ -241,7 +241,7 @@ func metricSettings(p platform) []setting {
 func limitSettings() []setting {
 	return []setting{
 		{env: "ECS_ENABLE_TASK_CPU_MEM_LIMIT", key: "TaskCPUMemLimit", kind: toggleKind, def: Toggle{Enabled: true},
-			doc: "Enforce CPU and memory limits of tasks with a cgroup. Unset: on where the host allows it; `true`: on, or the agent does not start. Always off on Windows."},
+			doc: "Enforce CPU and memory limits of tasks with a cgroup. Unset: on where the host allows it; `true`: on, or the agent does not start. It takes the host's `/sys/fs/cgroup` and, where Docker's cgroup driver is `systemd`, systemd's D-Bus socket in `/var/run`. Always off on Windows."},
 		{env: "ECS_CGROUP_PATH", key: "CgroupPath", kind: stringKind, def: "/sys/fs/cgroup",
 			doc: "Mount point of the cgroup file system, as a path inside the agent container."},
 		{env: "ECS_CGROUP_CPU_PERIOD", key: "CgroupCPUPeriod", kind: cpuPeriodKind, def: maxCPUPeriod, envOnly: true,
