@@ -49,7 +49,7 @@ type conversations struct {
 func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoints *taskEndpoints) {
 	a, registered := c.agent, c.registered
 	parts.Go(func() error { return c.reporter.Run(ctx, registered.Cluster, c.tasks) })
-	a.followENIs(ctx, parts, registered.Cluster)
+	a.followENIs(ctx, parts, registered.Cluster, c.tasks)
 	control, telemetry := c.sessions()
 	introspection := c.introspection(control, telemetry)
 	parts.Go(func() error { return introspection.Run(ctx) })

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/aws/amazon-ecs-agent/agent/engine"
 	"github.com/aws/amazon-ecs-agent/agent/eni"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/netdev"
@@ -64,6 +65,18 @@ func (a *agent) checkTaskNetworking(ctx context.Context, pauseErr error) error {
 	return nil
 }
 
+// releaseLeaked gives back the local addresses that tasks of former runs left, once it is known which tasks there are.
+func (a *agent) releaseLeaked(ctx context.Context, tasks *engine.Engine) {
+	select {
+	case <-tasks.Ready():
+	case <-ctx.Done():
+		return
+	}
+	if err := a.newNetwork().ReleaseLeaked(ctx, tasks.OwnsInterface); err != nil && ctx.Err() == nil {
+		logger.Error("Cannot release the local addresses that are not in use any more", logger.Err(err))
+	}
+}
+
 // watchDevices begins to listen for network devices, and makes sure that they can be listed.
 func watchDevices() (*netdev.Watch, error) {
 	watch, err := netdev.NewWatch()
@@ -89,10 +102,14 @@ func (a *agent) pluginVersions(ctx context.Context) network.Versions {
 }
 
 // followENIs follows the interfaces that ECS attaches to the instance. Without task networking nobody looks for them.
-func (a *agent) followENIs(ctx context.Context, parts *errgroup.Group, cluster string) {
+func (a *agent) followENIs(ctx context.Context, parts *errgroup.Group, cluster string, tasks *engine.Engine) {
 	var host eni.Host
 	if a.devices != nil {
 		host = eni.Host{PrimaryMAC: a.vpc.MAC, Links: netdev.Links, Watch: a.devices.Run}
+		parts.Go(func() error {
+			a.releaseLeaked(ctx, tasks)
+			return nil
+		})
 	}
 	parts.Go(func() error {
 		a.enis.Run(ctx, cluster, host)

@@ -158,6 +158,18 @@ func (e *Engine) disconnect(ctx context.Context, t *task.Task) Event {
 	return done
 }
 
+// OwnsInterface reports whether a task may still use what was set up for the interface with that MAC address. While a task
+// runs whose interfaces are not known, as its record was lost, every answer is yes.
+func (e *Engine) OwnsInterface(mac string) bool {
+	return slices.ContainsFunc(e.Tasks(), func(t *task.Task) bool {
+		if t.Known.Terminal() && t.DefaultNetworkInterface == "" {
+			return false
+		}
+		lost := len(t.ENIs) == 0 && slices.ContainsFunc(t.Containers, func(c *task.Container) bool { return c.Name == task.NetworkPauseName })
+		return lost || slices.ContainsFunc(t.ENIs, func(e task.ENI) bool { return strings.EqualFold(e.MAC, mac) })
+	})
+}
+
 // sharesInterface reports whether a task that goes on has an interface of t.
 func (e *Engine) sharesInterface(t *task.Task) bool {
 	return slices.ContainsFunc(e.Tasks(), func(other *task.Task) bool {

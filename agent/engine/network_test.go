@@ -267,3 +267,26 @@ func TestThePauseImageAndItsUser(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoOwnsAnInterface(t *testing.T) {
+	logged(t, func(t *testing.T, r *rig, _ *callLog) {
+		owned := func(mac string) bool { return r.engine.OwnsInterface(mac) }
+		if owned("02:00:00:00:00:01") {
+			t.Error("owned by nobody")
+		}
+		r.accept(t, connected(&task.Container{Name: "app", Essential: true}))
+		if time.Sleep(time.Second); !owned("02:00:00:00:00:01") || owned("02:00:00:00:00:02") {
+			t.Error("the interface of a running task is not owned, or another one is")
+		}
+		r.engine.Stop(testARN)
+		if time.Sleep(time.Second); owned("02:00:00:00:00:01") {
+			t.Error("still owned after the release")
+		}
+		lost := containers(&task.Container{Name: pause, Essential: true})
+		lost.ARN = arnOf("lost")
+		r.accept(t, lost)
+		if !owned("02:00:00:00:00:02") {
+			t.Error("a task with unknown interfaces may own any")
+		}
+	})
+}
