@@ -85,6 +85,9 @@ AWS_SECRET_ACCESS_KEY=local
 			t.Error(err)
 		}
 	}
+	if text := h.docker("run", "--rm", "--entrypoint", "/amazon-ecs-cni-plugins/ecs-bridge", testImage+":latest", "--capabilities"); !strings.Contains(text, "awsvpc-network-mode") {
+		t.Errorf("the CNI plugin ecs-bridge says %q", text)
+	}
 	// The image again, with the flags people try first.
 	if text := h.docker("run", "--rm", testImage+":latest", "-version"); !strings.Contains(text, "Version:") {
 		t.Errorf("-version says %q", text)

@@ -39,6 +39,14 @@ type host struct {
 // newHost makes the lab and starts local-ecs and the agent, with more settings if need be.
 func newHost(t *testing.T, env map[string]string) *host {
 	t.Helper()
+	h := newLab(t)
+	h.start(env)
+	return h
+}
+
+// newLab makes the lab and starts local-ecs.
+func newLab(t *testing.T) *host {
+	t.Helper()
 	h := &host{t: t, dir: t.TempDir()}
 	data := filepath.Join(h.dir, "local-ecs")
 	h.must(run(h.ctx(), filepath.Join(programs, "local-ecs"), "lab", "up", "--data-dir", data))
@@ -56,12 +64,29 @@ func newHost(t *testing.T, env map[string]string) *host {
 	h.Control = control
 	t.Cleanup(h.close)
 	h.before = h.view()
-	h.start(env)
 	return h
 }
 
 // start starts the agent, again after an end, and waits until it is connected.
 func (h *host) start(env map[string]string) {
+	h.t.Helper()
+	agent := h.launchAgent(env)
+	ctx, cancel := context.WithCancel(h.ctx())
+	defer cancel()
+	go func() { // an agent that ends is not waited for
+		select {
+		case <-agent.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if _, err := h.AwaitAgent(ctx); err != nil {
+		h.t.Fatalf("%v; the agent's last words:\n%s", err, agent.LastWords())
+	}
+}
+
+// launchAgent starts the agent without waiting for anything.
+func (h *host) launchAgent(env map[string]string) *rig.Program {
 	h.t.Helper()
 	file := filepath.Join(h.dir, "config.json")
 	h.must(os.WriteFile(file, fmt.Appendf(nil, `{"PauseContainerTarballPath": %q}`, filepath.Join(programs, "pause.tar")), 0o600))
@@ -76,18 +101,7 @@ func (h *host) start(env map[string]string) {
 	agent, err := rig.StartAgent(rig.AgentOptions{Binary: filepath.Join(programs, "agent"), Dir: h.dir, Endpoint: h.Endpoint, Cluster: h.Cluster, DockerHost: docker.Host, Env: settings})
 	h.must(err)
 	h.agent = agent
-	ctx, cancel := context.WithCancel(h.ctx())
-	defer cancel()
-	go func() { // an agent that ends is not waited for
-		select {
-		case <-agent.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	if _, err := h.AwaitAgent(ctx); err != nil {
-		h.t.Fatalf("%v; the agent's last words:\n%s", err, agent.LastWords())
-	}
+	return agent
 }
 
 func (h *host) close() {
@@ -348,13 +362,16 @@ func (h *host) database() string { return filepath.Join(h.dir, "eni-ipam.db") }
 // leases are the addresses on the bridge that have an owner.
 func (h *host) leases() (owned []string) {
 	h.t.Helper()
+	if _, err := os.Stat(h.database()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	db, err := bolt.Open(h.database(), 0o644, &bolt.Options{ReadOnly: true, Timeout: 5 * time.Second})
 	h.must(err)
 	defer func() { _ = db.Close() }()
 	h.must(db.View(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket([]byte("IPAM"))
 		if bucket == nil {
-			return errors.New("the address database has no bucket IPAM")
+			return nil // nothing was ever leased
 		}
 		return bucket.ForEach(func(k, v []byte) error {
 			if owner := string(v[8:]); owner != "GateWay" && !strings.HasPrefix(string(k), "last") {
