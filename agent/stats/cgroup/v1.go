@@ -21,10 +21,9 @@ type filesV1 struct {
 
 	scheduler []schedulerFile
 
+	rest rest
 	cpu  dockerstats.CPU // of the last full look
-	idle int             // how many looks in a row found no CPU time used since
-
-	// Operations are read anew when bytes have changed.
+	// What the throttling layer counted. Operations are read anew when bytes have changed.
 	lastBytes, lastOperations []dockerstats.BlkioEntry
 }
 
@@ -74,7 +73,7 @@ func (f *filesV1) read(h *Host, into *dockerstats.Object, all bool) error {
 	if err := f.readCPU(h, &into.CPU); err != nil {
 		return err
 	}
-	if err := f.readMemory(h, &into.Memory); err != nil {
+	if err := f.readMemory(h, &into.Memory, all); err != nil {
 		return err
 	}
 	f.readBlkio(h, &into.Blkio, all)
@@ -92,19 +91,13 @@ func (f *filesV1) details(h *Host) details {
 	return d
 }
 
-// restful is after how many looks without any CPU time used the other CPU counters are not read any more until there is
-// some: they cannot have changed. One more look, because a last period of the CPU limit may end after the last use.
-const restful = 2
-
 func (f *filesV1) readCPU(h *Host, into *dockerstats.CPU) error {
 	text, err := f.usage.Read(&h.buffer)
 	if err != nil {
 		return err
 	}
 	total, _ := number(text)
-	if total != f.cpu.Usage.Total || total == 0 {
-		f.idle = 0
-	} else if f.idle++; f.idle >= restful {
+	if f.rest.used(total); f.rest.sure() {
 		copyCPU(into, &f.cpu)
 		return nil
 	}
@@ -160,16 +153,20 @@ func (f *filesV1) readAllCPU(h *Host, into *dockerstats.CPU) error {
 	return nil
 }
 
-func (f *filesV1) readMemory(h *Host, into *dockerstats.Memory) error {
+func (f *filesV1) readMemory(h *Host, into *dockerstats.Memory, all bool) error {
 	text, err := f.memory.Read(&h.buffer)
 	if err != nil {
 		return err
 	}
 	into.Usage, _ = number(text)
+	if !all && f.rest.sameMemory(into) {
+		return nil
+	}
 	if text, err = f.memStats.Read(&h.buffer); err != nil {
 		return err
 	}
 	into.Stats, _ = memoryV1.parse(text, into.Stats)
+	f.rest.keepMemory(into)
 	return nil
 }
 
@@ -182,7 +179,12 @@ func (f *filesV1) readBlkio(h *Host, into *dockerstats.Blkio, all bool) {
 		*list = entriesOf(h, s.file, *list)
 		entries += len(*list)
 	}
-	if entries == 0 {
+	switch {
+	case entries > 0:
+	case f.rest.sure() && !all:
+		into.ServiceBytes = append(into.ServiceBytes[:0], f.lastBytes...)
+		into.Serviced = append(into.Serviced[:0], f.lastOperations...)
+	default:
 		into.ServiceBytes = entriesOf(h, f.bytes, into.ServiceBytes)
 		if all || !slices.Equal(into.ServiceBytes, f.lastBytes) {
 			f.lastBytes = append(f.lastBytes[:0], into.ServiceBytes...)

@@ -12,6 +12,8 @@ import (
 // host turned on.
 type filesV2 struct {
 	cpu, memory, memoryStat, memoryMax, memoryEvents, io, pids, pidsMax *kernelfile.File
+
+	rest rest
 }
 
 func newFilesV2(dir string) *filesV2 {
@@ -24,22 +26,26 @@ func newFilesV2(dir string) *filesV2 {
 	}
 }
 
-func (f *filesV2) read(h *Host, into *dockerstats.Object, _ bool) error {
+func (f *filesV2) read(h *Host, into *dockerstats.Object, all bool) error {
 	text, err := f.cpu.Read(&h.buffer)
 	if err != nil {
 		return err
 	}
 	cpuStat(text, &into.CPU)
+	f.rest.used(into.CPU.Usage.Total)
 
 	m := &into.Memory
 	if text, err = f.memory.Read(&h.buffer); err != nil {
 		return err
 	}
 	m.Usage, _ = number(text)
-	if text, err = f.memoryStat.Read(&h.buffer); err != nil {
-		return err
+	if all || !f.rest.sameMemory(m) {
+		if text, err = f.memoryStat.Read(&h.buffer); err != nil {
+			return err
+		}
+		m.Stats, _ = memoryV2.parse(text, m.Stats)
+		f.rest.keepMemory(m)
 	}
-	m.Stats, _ = memoryV2.parse(text, m.Stats)
 
 	list := into.Blkio.ServiceBytes[:0]
 	if text, err := f.io.Read(&h.buffer); err == nil {
