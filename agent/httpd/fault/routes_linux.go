@@ -11,11 +11,11 @@ import (
 
 // defaultDevices reads the kernel's routing tables: the devices of the default routes with the lowest metric.
 func defaultDevices() ([]string, error) {
-	ipv4, err := os.ReadFile("/proc/net/route")
+	ipv4, err := os.ReadFile("/proc/thread-self/net/route")
 	if err != nil {
 		return nil, err
 	}
-	ipv6, err := os.ReadFile("/proc/net/ipv6_route")
+	ipv6, err := os.ReadFile("/proc/thread-self/net/ipv6_route")
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
 		return nil, err
 	}
