@@ -107,7 +107,7 @@ func (h *handler) answer(r *http.Request, request, id string, read func([]byte) 
 	}
 	t, err := h.find(id)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(r.Context(), budget)
+		ctx, cancel := context.WithTimeout(r.Context(), h.injector.budget)
 		defer cancel()
 		var status string
 		if status, err = do(ctx, t); err == nil {

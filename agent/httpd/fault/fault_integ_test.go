@@ -85,8 +85,12 @@ func (l *lab) warmUp(t *testing.T) {
 	}
 }
 
-// restart is a new agent with real tools.
-func (l *lab) restart(dir string) { l.injector = NewInjector(l.instance, dir) }
+// restart is a new agent with real tools. It has all the time that a busy or emulated machine may need: these tests are
+// about what the kernel does.
+func (l *lab) restart(dir string) {
+	l.injector = NewInjector(l.instance, dir)
+	l.injector.budget, l.injector.undoBudget = time.Minute, time.Minute
+}
 
 // within runs f in a namespace. Sockets and processes made there stay there.
 func within(t *testing.T, namespace string, f func()) {
@@ -341,9 +345,11 @@ func TestLatencyInTheKernel(t *testing.T) {
 	l.want(t, "own", "network-packet-loss/start", lossBody, 409, `{"Error":"There is already one network latency fault running"}`)
 	l.want(t, "own", "network-packet-loss/status", "", 200, isNotRunning)
 	for _, address := range []string{peerIPv4, "[" + peerIPv6 + "]"} {
-		times := roundTrips(t, conn, address+":7777", 40)
-		if median := times[len(times)/2]; median < delay*9/10 || median > delay*11/10 {
-			t.Errorf("%s: %v there and back, want %v", address, median, delay)
+		// The shortest says what the kernel adds; the others also wait for a busy machine.
+		if shortest := roundTrips(t, conn, address+":7777", 60)[0]; shortest < delay*9/10 || shortest > delay*11/10 {
+			t.Errorf("%s: %v there and back, want %v", address, shortest, delay)
+		} else {
+			t.Logf("%s: %v there and back, asked for %v", address, shortest, delay)
 		}
 	}
 	if times := roundTrips(t, conn, otherIPv4+":7777", 40); times[len(times)/2] > delay/10 {
@@ -410,21 +416,28 @@ func TestShareOfFlows(t *testing.T) {
 	l.needNetem(t)
 	arrived := counter(listen(t, l.peer, peerIPv4+":7777"), false)
 	l.want(t, "own", "network-packet-loss/start", fmt.Sprintf(`{"LossPercent":100,"Sources":["%s"],"FlowsPercent":25}`, peerIPv4), 200, isRunning)
-	const flows = 400
-	dead := 0
-	for range flows {
-		conn := listen(t, l.task, ":0")
-		before := arrived.Load()
-		send(t, conn, peerIPv4+":7777", 3)
-		for deadline := time.Now().Add(20 * time.Millisecond); arrived.Load() == before && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
+	const flows, each = 400, 3
+	conns := make([]*net.UDPConn, flows)
+	var err error
+	within(t, l.task, func() {
+		for i := range conns {
+			if conns[i], err = net.ListenUDP("udp", nil); err != nil {
+				return
+			}
 		}
-		if arrived.Load() == before {
-			dead++
-		}
-		conn.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if share := 100 * dead / flows; share < 15 || share > 35 {
-		t.Errorf("%d %% of the flows are impaired, want 25 %%", share)
+	before := arrived.Load()
+	for _, conn := range conns {
+		defer conn.Close()
+		send(t, conn, peerIPv4+":7777", each)
+	}
+	came := settled(arrived) - before
+	if share := 100 - 100*came/(flows*each); came%each != 0 || share < 15 || share > 35 {
+		t.Errorf("%d %% of the flows are impaired (%d of %d packets came), want 25 %%", share, came, flows*each)
+	} else {
+		t.Logf("%d %% of %d flows impaired, asked for 25 %%", share, flows)
 	}
 }

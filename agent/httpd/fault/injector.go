@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// budget bounds a request with its wait for others in the same namespace; undoBudget what is undone after it failed.
+	// The bounds of a request with its wait for others in the same namespace, and of what is undone after it failed.
 	// Together they are below the server's write timeout of 5 s, so that the container hears of it.
-	budget     = 3500 * time.Millisecond
-	undoBudget = time.Second
+	requestBudget  = 3500 * time.Millisecond
+	rollBackBudget = time.Second
 	// sweepInterval is how soon a fault ends after its last task.
 	sweepInterval = time.Second
 )
@@ -43,11 +43,14 @@ type Injector struct {
 	run       runner
 	hostLinks func() ([]link, error)
 	wake      chan struct{} // a fault was made
+	// budget bounds a request, undoBudget what is undone after it failed.
+	budget, undoBudget time.Duration
 }
 
 // NewInjector gives an injector that keeps its list of faults in a directory; none: in memory only.
 func NewInjector(tasks Tasks, dir string) *Injector {
-	return &Injector{tasks: tasks, ledger: openLedger(dir), run: run, hostLinks: defaultLinks, wake: make(chan struct{}, 1)}
+	return &Injector{tasks: tasks, ledger: openLedger(dir), run: run, hostLinks: defaultLinks, wake: make(chan struct{}, 1),
+		budget: requestBudget, undoBudget: rollBackBudget}
 }
 
 // Run ends faults whose tasks have ended, until ctx ends. Without faults it does nothing.
@@ -86,7 +89,7 @@ func (i *Injector) unwanted(r record) bool {
 
 // end undoes a fault. It stays in the ledger, to be tried again, as long as it can still be seen.
 func (i *Injector) end(ctx context.Context, namespace, key string) {
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := context.WithTimeout(ctx, i.budget)
 	defer cancel()
 	unlock, err := i.locks.acquire(ctx, namespace, exclusive)
 	if err != nil {
@@ -148,7 +151,7 @@ func (i *Injector) undo(ctx context.Context, t target, r record) {
 
 // rollBack is undo after a failed start; the request may be over.
 func (i *Injector) rollBack(ctx context.Context, t target, r record) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoBudget)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.undoBudget)
 	defer cancel()
 	i.undo(ctx, t, r)
 	if still, err := i.seen(ctx, t, r); still || err != nil {
