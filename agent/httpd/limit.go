@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// maxBuckets bounds the table of a [Limiter]. Over it, an address that asks for ever new paths is limited over all of them.
+// maxBuckets bounds the table of a [Limiter]. Over it, an address that asks for ever new paths is limited over all of them;
+// over twice as many, so are all new addresses together.
 const maxBuckets = 8192
+
+// crowd is the bucket of those for whom there is no room.
+const crowd = 0
 
 // Limiter is a token bucket for each pair of remote address and path (ECS_TASK_METADATA_RPS_LIMIT).
 type Limiter struct {
@@ -87,11 +91,15 @@ func (l *Limiter) allow(host, path string, now time.Time) bool {
 	defer l.mu.Unlock()
 	b, known := l.buckets[key]
 	if !known {
-		if now.After(l.sweepAt) || len(l.buckets) >= maxBuckets {
-			l.sweep(now)
+		if now.After(l.sweepAt) {
+			l.sweep(now) // not more often: a sweep looks at every bucket
 		}
 		if len(l.buckets) >= maxBuckets {
 			key = perHost
+			b, known = l.buckets[key]
+		}
+		if !known && len(l.buckets) >= 2*maxBuckets {
+			key = crowd
 			b, known = l.buckets[key]
 		}
 	}

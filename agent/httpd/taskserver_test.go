@@ -118,6 +118,24 @@ func TestLimiterTableIsBounded(t *testing.T) {
 	}
 }
 
+func TestLimiterBearsManyAddresses(t *testing.T) {
+	l := NewLimiter(40, 60)
+	now := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	allowed := 0
+	for i := range 3 * maxBuckets {
+		if l.allow(fmt.Sprintf("127.%d.%d.%d", i>>16, i>>8&255, i&255), fmt.Sprint("/v4/", i), now) {
+			allowed++
+		}
+	}
+	if len(l.buckets) != 2*maxBuckets+1 || allowed != 2*maxBuckets+60 {
+		t.Errorf("%d buckets, %d allowed", len(l.buckets), allowed)
+	}
+	// A look through the table costs as much as the table is long: there was one, at the beginning.
+	if l.sweepAt != now.Add(time.Second) {
+		t.Errorf("looked through at %v", l.sweepAt)
+	}
+}
+
 func TestRemoteHost(t *testing.T) {
 	for in, want := range map[string]string{"10.0.0.1:80": "10.0.0.1", "[::1]:80": "[::1]", "@": "@", "": ""} {
 		if got := remoteHost(in); got != want {
