@@ -14,14 +14,18 @@ import (
 func TestConformanceNamesTestsThatExist(t *testing.T) {
 	known := map[string]bool{} // "package: name"
 	declared := regexp.MustCompile(`(?m)^func (?:Test|Fuzz)(\w+)\(`)
-	for _, root := range []string{"../agent", "../misc"} {
+	for _, root := range []string{"../agent", "../ecs-init", "../misc", "../scripts"} {
 		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
 				return err
 			}
 			text, err := os.ReadFile(path)
 			for _, match := range declared.FindAllSubmatch(text, -1) {
-				known[filepath.Base(filepath.Dir(path))+": "+string(match[1])] = true
+				pkg := filepath.Base(filepath.Dir(path))
+				known[pkg+": "+string(match[1])] = true
+				if root == "../ecs-init" {
+					known["ecs-init/"+pkg+": "+string(match[1])] = true
+				}
 			}
 			return err
 		})
@@ -36,7 +40,7 @@ func TestConformanceNamesTestsThatExist(t *testing.T) {
 	var pkg string
 	named := 0
 	// A name without a package belongs to that of the name before it.
-	for _, match := range regexp.MustCompile("`(?:([\\w-]+): )?([A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1) {
+	for _, match := range regexp.MustCompile("`(?:([\\w/-]+): )?([A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1) {
 		if match[1] != "" {
 			pkg = match[1]
 		}

@@ -40,6 +40,8 @@ var initVariables = []variable{
 	{"ECS_AGENT_RUN_PRIVILEGED", "`true`", "none", "Run the agent container privileged."},
 	{"ECS_SKIP_LOCALHOST_TRAFFIC_FILTER", "`true`, `false`", "`false`", "Do not add the firewall rule that drops foreign packets to loopback addresses."},
 	{"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS", "`true`, `false`", "`false`", "Let other hosts reach the introspection port."},
+	{"ECS_INIT_DOWNLOAD_URL", "URLs, separated by blanks or commas", "the buckets of the region", "Where ecs-init downloads the agent's image from, when it has none: `<URL>/ecs-agent-v<version>.tar`."},
+	{"ECS_INIT_DOWNLOAD_KEYRING", "file on the host", "none", "Public keys that may sign a downloaded image; with it, the signature beside the image must be good."},
 }
 
 // legacyVariables are still found on hosts and have no effect.

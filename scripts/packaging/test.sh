@@ -146,6 +146,34 @@ on sed -i 's/^ECS_CLUSTER=.*/ECS_CLUSTER=default/' /etc/ecs/ecs.config
 ok 'and a start is enough afterwards' on systemctl start ecs
 ok 'the instance is registered once more' wait_for 60 registered
 
+say 'updates by the agent'
+# agent_that COMMANDS: Docker's image of the agent is now one that does this.
+agent_that() {
+	on sh -c "tar -C / -ch bin/sh bin/sleep lib lib64 2>/dev/null | docker import --change 'CMD [\"/bin/sh\", \"-c\", \"$1\"]' - amazon/amazon-ecs-agent:latest" >/dev/null
+}
+stage() { # stage ARCHIVE: the agent downloaded it and wants to be replaced by it
+	cp "$1" "$system/var/cache/ecs/0123456789abcdef0123.ecs-update.tar"
+	echo 0123456789abcdef0123.ecs-update.tar >"$system/var/cache/ecs/desired-image"
+}
+on systemctl stop ecs
+retries=$(on grep -c 'retrying in' /var/log/ecs/ecs-init.log || true)
+agent_that 'exit 1'
+on docker save --output /opt/test/bad.tar amazon/amazon-ecs-agent:latest
+agent_that '[ ! -e /var/cache/ecs/desired-image ] || exit 42; exec sleep 3600'
+old=$(on docker images --no-trunc --quiet amazon/amazon-ecs-agent:latest)
+stage "$system/opt/test/bad.tar"
+ok 'systemctl start ecs' on systemctl start ecs
+ok 'an update that only fails is taken back' wait_for 60 sh -c "[ \"\$(nsenter --all --target $pid docker inspect --format '{{.Image}} {{.State.Running}}' ecs-agent)\" = '$old true' ] && [ ! -e '$system/var/cache/ecs/desired-image' ]"
+ok 'after five failures' same "$(on grep -c 'retrying in' /var/log/ecs/ecs-init.log)" "$((retries + 5))"
+on systemctl stop ecs
+stage "$system/var/cache/ecs/ecs-agent-v$version-1.tar"
+ok 'systemctl start ecs' on systemctl start ecs
+ok 'a good update runs' wait_for 60 registered
+ok 'as the same instance' same "$(instance)" "$arn"
+ok 'nothing of it is left in the cache' same "$(on sh -c 'ls /var/cache/ecs')" "ecs-agent-v$version-1.tar
+ecs-agent.tar
+state"
+
 say 'volume plugin'
 mkdir "$system/srv/efs" && echo hello >"$system/srv/efs/file"
 printf '#!/bin/sh\nexec mount --bind /srv/efs "$2"\n' >"$system/sbin/mount.efs" && chmod 0755 "$system/sbin/mount.efs"
