@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -374,6 +375,34 @@ func TestWhatPreStartDoesWithTheCache(t *testing.T) {
 			}
 		})
 	}
+}
+
+// silence is a network that swallows every packet.
+type silence struct{}
+
+func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestAHostWithoutANetworkSoonUsesTheImageItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.allRulesThere()
+		release.Version = "1.2.3"
+		defer func() { release.Version = "" }()
+		r.env["ECS_INIT_DOWNLOAD_URL"] = "http://mirror.example"
+		r.Host.HTTP = &http.Client{Transport: silence{}}
+		r.docker.image = "l"
+		begin := time.Now()
+		err := PreStart(t.Context(), r.Host)
+		if took := time.Since(begin); err != nil || took > time.Minute {
+			t.Errorf("%v after %s", err, took)
+		}
+		if r.docker.image != "l" || !r.logged("going on with the image of the agent that Docker has") {
+			t.Errorf("image %q, log\n%s", r.docker.image, r.log)
+		}
+	})
 }
 
 func TestReloadCache(t *testing.T) {

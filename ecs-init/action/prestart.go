@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/aws/amazon-ecs-agent/ecs-init/apparmor"
 	"github.com/aws/amazon-ecs-agent/ecs-init/cache"
@@ -15,7 +16,12 @@ import (
 	"github.com/aws/amazon-ecs-agent/ecs-init/settings"
 )
 
-const ebsDirectory = "/mnt/ecs/ebs"
+const (
+	ebsDirectory = "/mnt/ecs/ebs"
+	// refreshLimit is for a download that Docker's present image can stand in for: a host without a network must not wait
+	// until the service manager gives up on it.
+	refreshLimit = 45 * time.Second
+)
 
 // PreStart prepares the host for the agent. After an error the steps before it stay done; PostStop undoes them.
 func PreStart(ctx context.Context, h Host) error {
@@ -100,13 +106,16 @@ func (h Host) provideImage(ctx context.Context, docker Docker, files settings.Fi
 	switch h.cache().Status() {
 	case cache.Uncached:
 		log.Infof("pre-start: downloading agent")
-		err := h.downloadAndLoad(ctx, docker, files)
-		if err != nil && loaded {
+		if !loaded {
+			return h.downloadAndLoad(ctx, docker, files)
+		}
+		ctx, cancel := context.WithTimeout(ctx, refreshLimit)
+		defer cancel()
+		if err := h.downloadAndLoad(ctx, docker, files); err != nil {
 			log.Errorf("%v", err)
 			log.Warnf("going on with the image of the agent that Docker has")
-			return nil
 		}
-		return err
+		return nil
 	case cache.ReloadNeeded:
 		log.Infof("pre-start: reloading agent")
 		return images.LoadCached(ctx)
