@@ -144,7 +144,7 @@ func (w *work) deriveDesired() {
 	t := w.t
 	for _, c := range t.Containers {
 		if c.Essential && (c.Known == task.ContainerStopped || c.Desired == task.ContainerStopped) {
-			w.stopTask("")
+			w.stopTask(w.internalFailure(c))
 		}
 	}
 	for i, c := range t.Containers {
@@ -162,6 +162,15 @@ func (w *work) deriveDesired() {
 			w.saveTask = true
 		}
 	}
+}
+
+// internalFailure is why a container that the agent added ends a task that should go on. Nobody hears of that container, so
+// the task has to say it.
+func (w *work) internalFailure(c *task.Container) string {
+	if !c.Internal() || w.t.Desired.Terminal() {
+		return ""
+	}
+	return c.Failure.Reason()
 }
 
 func (w *work) deriveKnown() {

@@ -92,7 +92,6 @@ func (w *work) provisioned(i int, e StepDone) {
 	}
 	if e.Err != nil {
 		w.fail(i, named(task.ErrContainerNetworking, e.Err))
-		w.stopTask(w.t.Containers[i].Failure.Reason()) // the pause container's own reason is not told to anybody
 		w.wantStopped(i)
 		return
 	}

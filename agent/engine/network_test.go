@@ -290,3 +290,33 @@ func TestWhoOwnsAnInterface(t *testing.T) {
 		}
 	})
 }
+
+func TestATaskSaysWhyItsPauseContainerCannotBe(t *testing.T) {
+	for _, tk := range []*task.Task{
+		connected(&task.Container{Name: "app", Essential: true}),
+		sharing("task", "", &task.Container{Name: "app", Essential: true}),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(1)
+			r.bootOn(noPauseImage{r.docker})
+			<-r.engine.Ready()
+			r.accept(t, tk)
+			time.Sleep(time.Second)
+			if got, want := r.taskReason(), "CannotCreateContainerError: No such image"; r.taskStatus() != task.Stopped || got != want {
+				t.Errorf("task is %s, reason %q, want %q", r.taskStatus(), got, want)
+			}
+			r.cancel()
+			<-r.done
+		})
+	}
+}
+
+// noPauseImage is a runtime without the image of pause containers.
+type noPauseImage struct{ *fakeDocker }
+
+func (n noPauseImage) Create(ctx context.Context, t *task.Task, c *task.Container) (task.CreateResult, error) {
+	if c.Internal() {
+		return task.CreateResult{}, &task.Error{Name: task.ErrCannotCreateContainer, Message: "No such image"}
+	}
+	return n.fakeDocker.Create(ctx, t, c)
+}

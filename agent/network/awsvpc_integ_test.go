@@ -313,7 +313,7 @@ func (h *host) checkFiles(tk *task.Task) {
 }
 
 func TestManyTasksWithInterfacesAtOnce(t *testing.T) {
-	const many = 20
+	const many = 6
 	h := newHost(t, network.Options{})
 	enis := map[string]task.ENI{}
 	for n := range many {
