@@ -342,6 +342,9 @@ func (e *Engine) launch(ctx context.Context, o *owner) {
 	if launched {
 		return
 	}
+	if t := o.snap.Load(); waitingForRole(t) {
+		logger.Info("Task waits for the credentials of its execution role", logger.F("taskARN", t.ARN), logger.CredentialsID(t.ExecutionCredentialsID))
+	}
 	e.admit(o)
 	e.owners.Add(1)
 	go func() {

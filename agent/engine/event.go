@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,23 @@ type Admitted struct{}
 func (Admitted) apply(w *work) {
 	w.t.Engine.Admitted = true
 	w.t.Engine.Waiting, w.t.Engine.NeverFits = "", false
+	if waitingForRole(w.t) {
+		w.t.Engine.Waiting = waitsForRole
+	}
+}
+
+// waitsForRole is what a task waits for whose execution role has no credentials yet.
+const waitsForRole = "CREDENTIALS (of the execution role; ECS has not sent them yet)"
+
+// waitingForRole reports whether there is something that the task cannot do before it has the credentials of its execution
+// role.
+func waitingForRole(t *task.Task) bool {
+	if t.Engine.ExecutionRole || t.Desired.Terminal() {
+		return false
+	}
+	return slices.ContainsFunc(t.Containers, pullsWithExecutionRole) || slices.ContainsFunc(t.Resources, func(r task.Resource) bool {
+		return r.Known == task.ResourceNone && r.NeedsExecutionRole()
+	})
 }
 
 // Queued says why the task has to wait for host resources.
@@ -75,6 +93,9 @@ func (e CredentialsSet) apply(w *work) {
 	}
 	if e.Execution != "" {
 		w.t.Engine.ExecutionRole = true
+		if w.t.Engine.Waiting == waitsForRole {
+			w.t.Engine.Waiting = ""
+		}
 		if w.t.ExecutionCredentialsID != e.Execution {
 			w.t.ExecutionCredentialsID = e.Execution
 			w.saveTask = true

@@ -53,7 +53,7 @@ var (
 	tasksByState      = describe("tasks", "Tasks by known state.", "state")
 	containersByState = describe("containers", "Containers of tasks by known state.", "state")
 	restarts          = describe("container_restarts", "Restarts made under a restart policy, of the containers that are known now.")
-	tasksWaiting      = describe("tasks_waiting", "Tasks that wait for host resources.")
+	tasksWaiting      = describe("tasks_waiting", "Tasks that wait for host resources or credentials.")
 	tasksNeverFit     = describe("tasks_never_fit", "Waiting tasks that can never fit this host, by the resource it lacks.", "resource")
 
 	changesPending   = describe("state_changes_pending", "State changes that ECS has not accepted yet.")
