@@ -250,6 +250,9 @@ func (v *validator) secrets(c *ecs.ContainerDefinition) error {
 			return ecs.Client("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
 		}
 	}
+	if v.def.ExecutionRoleArn == "" && (len(c.EnvironmentFiles) > 0 || c.RepositoryCredentials != nil) {
+		return ecs.Client("When you are specifying 'environmentFiles' or 'repositoryCredentials', you must also specify a value for 'executionRoleArn'.")
+	}
 	return nil
 }
 
