@@ -87,8 +87,8 @@ test-unit: go-race ## unit tests with the race detector
 	CGO_ENABLED=1 go test -race -timeout 15m $(TESTFLAGS) ./...
 	go test -count 1 -run '^TestSimulation$$' ./agent/engine
 
-test-clients: go ## what published clients of AWS make of local-ecs and the agent (a module of its own)
-	go -C misc/clients test -count 1 -timeout 10m $(TESTFLAGS) ./...
+test-clients: go ## what published clients make of local-ecs and the agent, on real Docker (a module of its own)
+	scripts/with-docker.sh go -C misc/clients test -tags integration -count 1 -timeout 10m $(TESTFLAGS) ./...
 
 test-browser: go ## the status page in headless Chromium (a module of its own)
 	@scripts/need-test-tools.sh browser
