@@ -8,14 +8,18 @@ PACKAGE       = VERSION='$(VERSION)' REVISION='$(REVISION)' DIRTY='$(DIRTY)' AGE
 
 ## packages
 
-.PHONY: ecs-init volume-plugin packages agent-tar deb rpm test-packages
+.PHONY: ecs-init volume-plugin packages installer agent-tar deb rpm test-packages
 ecs-init: go ## out/amazon-ecs-init, which runs the agent as a system service
 	$(GOBUILD) -ldflags '$(INIT_LDFLAGS)' -o out/amazon-ecs-init ./ecs-init
 
 volume-plugin: go ## out/amazon-ecs-volume-plugin, the Docker volume driver for EFS and S3 Files
 	$(GOBUILD) -ldflags '$(INIT_LDFLAGS)' -o out/amazon-ecs-volume-plugin ./ecs-init/volume-plugin
 
-packages: agent-tar deb rpm ## everything that is released
+packages: agent-tar deb rpm installer ## everything that is released
+
+installer: ## out/ecs-anywhere-install-<version>-1.sh, for external instances
+	install -D -m 0755 scripts/ecs-anywhere-install.sh out/ecs-anywhere-install-$(VERSION)-$(or $(RELEASE),1).sh
+	$(if $(SIGN_KEY),gpg --batch --yes --local-user '$(SIGN_KEY)' --armor --detach-sign out/ecs-anywhere-install-$(VERSION)-$(or $(RELEASE),1).sh)
 
 agent-tar: go ## out/ecs-agent-v<version>.tar for each architecture, with checksums; no Docker needed
 	set -e; for arch in $(PACKAGE_ARCHS); do $(PACKAGE) image $$arch; done
