@@ -44,6 +44,13 @@ var initVariables = []variable{
 	{"ECS_INIT_DOWNLOAD_KEYRING", "file on the host", "none", "Public keys that may sign a downloaded image; with it, the signature beside the image must be good."},
 }
 
+// pluginVariables are read by CNI plug-ins, which have the agent's environment.
+var pluginVariables = []variable{
+	{"ECS_CNI_LOG_FILE", "path", "`/log/ecs-cni-bridge-plugin.log` and `/log/ecs-cni-ipam-plugin.log`", "Log of the plug-ins `ecs-bridge` and `ecs-ipam`, instead of one file for each."},
+	{"IPAM_DB_PATH", "path", "`/data/eni-ipam.db`", "Addresses on the local bridge and their owners. To be set for an agent that runs without its container."},
+	{"IPAM_DB_CONNECTION_TIMEOUT", "duration", "`5s`", "Time a plug-in waits for its turn at these addresses."},
+}
+
 // legacyVariables are still found on hosts and have no effect.
 var legacyVariables = []string{
 	"ECS_BACKEND_PORT", "ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME", "ECS_DOCKER_PULL_INACTIVITY_TIMEOUT",
@@ -66,5 +73,5 @@ func (l *loader) warnUnknownVariables() {
 // documents reports whether some part of the agent or ecs-init reads the variable.
 func (l *loader) documents(name string) bool {
 	_, ok := byName(l.rows, name)
-	return ok || slices.ContainsFunc(slices.Concat(logVariables, gmsaVariables, initVariables), func(v variable) bool { return v.name == name })
+	return ok || slices.ContainsFunc(slices.Concat(logVariables, gmsaVariables, initVariables, pluginVariables), func(v variable) bool { return v.name == name })
 }

@@ -80,6 +80,7 @@ func TestDocumentationIsCurrent(t *testing.T) {
 	sections["Logging"] = variablesTable(logVariables)
 	sections["gMSA on the host"] = variablesTable(gmsaVariables)
 	sections["ecs-init"] = variablesTable(initVariables)
+	sections["CNI plug-ins"] = variablesTable(pluginVariables)
 	checkTables(t, "../../doc/configuration.md", sections, true)
 	checkTables(t, "../../README.md", map[string]string{"Settings": readmeTable()}, false)
 }
