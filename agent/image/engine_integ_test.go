@@ -3,6 +3,8 @@
 package image
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	dockerimage "github.com/docker/docker/api/types/image"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
@@ -173,6 +176,16 @@ func TestRemovedImageIsGoneForGood(t *testing.T) {
 	}
 }
 
+type countingLoader struct {
+	Loader
+	loads int
+}
+
+func (c *countingLoader) LoadImage(ctx context.Context, tar io.Reader) error {
+	c.loads++
+	return c.Loader.LoadImage(ctx, tar)
+}
+
 func TestLoadTarIntoTheEngine(t *testing.T) {
 	name := dockertest.Name("amazon/ecs-agent-test") + ":1"
 	dockertest.RemoveImage(t, name)
@@ -184,8 +197,21 @@ func TestLoadTarIntoTheEngine(t *testing.T) {
 	if err := LoadTar(t.Context(), c, path, "amazon/other:1"); err == nil || !strings.HasPrefix(err.Error(), "container load: failed to inspect image: amazon/other:1, : ") {
 		t.Error(err)
 	}
-	if err := LoadTar(t.Context(), c, path, name); err != nil {
-		t.Error(err)
+	if _, err := dockertest.SDK(t).ImageRemove(t.Context(), name, dockerimage.RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, loads := range []int{1, 0} {
+		counting := &countingLoader{Loader: c}
+		if err := LoadTar(t.Context(), counting, path, name); err != nil || counting.loads != loads {
+			t.Errorf("%d loads, want %d: %v", counting.loads, loads, err)
+		}
+	}
+	if err := os.WriteFile(path, dockertest.Tar(t, name, "NEW=1"), 0o600); err != nil { // an update of the agent brings another
+		t.Fatal(err)
+	}
+	counting := &countingLoader{Loader: c}
+	if err := LoadTar(t.Context(), counting, path, name); err != nil || counting.loads != 1 {
+		t.Errorf("another image: %d loads: %v", counting.loads, err)
 	}
 	if err := os.WriteFile(path, []byte("no tar"), 0o600); err != nil {
 		t.Fatal(err)
