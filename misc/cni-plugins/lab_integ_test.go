@@ -116,7 +116,8 @@ func (s *space) sh(name string, args ...string) string {
 // plugin runs a plugin in the host. Its configuration gets a version and a name.
 func (l *lab) plugin(command, name, ifName, netns, config string) (*types040.Result, error) {
 	env := append(os.Environ(), "CNI_COMMAND="+command, "CNI_CONTAINERID=c", "CNI_NETNS="+netns, "CNI_IFNAME="+ifName, "CNI_PATH="+programs,
-		"IPAM_DB_PATH="+l.database(), "ECS_CNI_LOG_FILE="+filepath.Join(l.dir, "ecs.log"), "VPC_CNI_LOG_FILE="+filepath.Join(l.dir, "vpc.log"))
+		"IPAM_DB_PATH="+l.database(), "IPAM_DB_CONNECTION_TIMEOUT=50s", // the disk of a test machine may be slow
+		"ECS_CNI_LOG_FILE="+filepath.Join(l.dir, "ecs.log"), "VPC_CNI_LOG_FILE="+filepath.Join(l.dir, "vpc.log"))
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(filepath.Join(programs, name))
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &stderr
