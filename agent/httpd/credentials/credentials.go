@@ -4,6 +4,7 @@ package credentials
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
@@ -21,7 +22,7 @@ type Store interface {
 
 // Register adds the routes of both versions.
 func Register(routes *httpd.Router, store Store, log *audit.Log) {
-	h := handler{store, log}
+	h := &handler{store: store, log: log, answers: answers{store: store, kept: map[string]kept{}}}
 	routes.Handle("/v1/credentials", func(w http.ResponseWriter, r *http.Request, _ httpd.Vars) {
 		h.serve(w, r, "CredentialsV1Request: ", r.URL.Query().Get("id"))
 	})
@@ -31,8 +32,46 @@ func Register(routes *httpd.Router, store Store, log *audit.Log) {
 }
 
 type handler struct {
+	store   Store
+	log     *audit.Log
+	answers answers
+}
+
+// maxAnswers bounds the encoded answers that are kept; when there are more, all are encoded anew.
+const maxAnswers = 256
+
+// answers keeps encoded credentials, by their id. Those that the store has dropped or replaced go when the next are kept.
+type answers struct {
 	store Store
-	log   *audit.Log
+
+	mu   sync.RWMutex
+	kept map[string]kept
+}
+
+type kept struct {
+	of     *credentials.Credentials
+	status int
+	text   []byte
+}
+
+func (a *answers) of(id string, c *credentials.Credentials) (status int, text []byte) {
+	a.mu.RLock()
+	k := a.kept[id]
+	a.mu.RUnlock()
+	if k.of == c {
+		return k.status, k.text
+	}
+	k = kept{of: c}
+	k.status, k.text = httpd.Encode(http.StatusOK, answer{c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expiration})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for other, k := range a.kept {
+		if now, _ := a.store.Get(other); now != k.of || len(a.kept) >= maxAnswers {
+			delete(a.kept, other)
+		}
+	}
+	a.kept[id] = k
+	return k.status, k.text
 }
 
 // answer is what SDKs expect; the id and the kind of role are never in it.
@@ -50,7 +89,7 @@ type failure struct {
 	Status  int    `json:"HTTPErrorCode"`
 }
 
-func (h handler) serve(w http.ResponseWriter, r *http.Request, prefix, id string) {
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, prefix, id string) {
 	if id == "" {
 		h.fail(w, r, failure{"NoIdInRequest", prefix + "No Credential ID in the request", http.StatusBadRequest})
 		return
@@ -65,7 +104,7 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, prefix, id string
 		h.fail(w, r, failure{"InvalidIdInRequest", prefix + "Credentials not found", http.StatusBadRequest})
 		return
 	}
-	status, body := httpd.Encode(http.StatusOK, answer{c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expiration})
+	status, body := h.answers.of(id, c)
 	if logger.Enabled(logger.LevelInfo) {
 		logger.Info("Processing credential request, credentialType=" + string(c.RoleType) + " taskARN=" + c.TaskARN)
 	}
@@ -73,7 +112,7 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, prefix, id string
 	httpd.RawJSON(w, status, request, body)
 }
 
-func (h handler) fail(w http.ResponseWriter, r *http.Request, f failure) {
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, f failure) {
 	logger.Error("Error processing credential request: " + f.Message)
 	h.log.Credentials(r, f.Status, nil)
 	httpd.JSON(w, f.Status, request, f)

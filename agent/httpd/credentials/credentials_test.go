@@ -80,3 +80,48 @@ func TestCredentials(t *testing.T) {
 		}
 	})
 }
+
+func TestAnswersFollowTheStore(t *testing.T) {
+	s := store()
+	routes := &httpd.Router{}
+	Register(routes, s, nil)
+	ask := func(id string) string {
+		w := httptest.NewRecorder()
+		routes.ServeHTTP(w, httptest.NewRequest("GET", "/v2/credentials/"+id, nil))
+		return w.Body.String()
+	}
+	for _, key := range []string{"FIRST", "SECOND"} {
+		s.Set(credentials.Credentials{ID: "known", AccessKeyID: key})
+		for range 2 {
+			if got := ask("known"); !strings.Contains(got, key) {
+				t.Errorf("no %s in %s", key, got)
+			}
+		}
+	}
+	s.Remove("known")
+	if got := ask("known"); strings.Contains(got, "SECOND") {
+		t.Error(got)
+	}
+}
+
+func TestKeptAnswersAreBoundedAndForgotten(t *testing.T) {
+	s := &credentials.Store{}
+	a := answers{store: s, kept: map[string]kept{}}
+	for i := range 3 * maxAnswers {
+		id := fmt.Sprint(i)
+		s.Set(credentials.Credentials{ID: id})
+		c, _ := s.Get(id)
+		a.of(id, c)
+	}
+	if len(a.kept) > maxAnswers {
+		t.Errorf("%d kept", len(a.kept))
+	}
+	for i := range 3 * maxAnswers {
+		s.Remove(fmt.Sprint(i))
+	}
+	s.Set(credentials.Credentials{ID: "new"})
+	c, _ := s.Get("new")
+	if a.of("new", c); len(a.kept) != 1 {
+		t.Errorf("%d kept of credentials that are gone", len(a.kept)-1)
+	}
+}

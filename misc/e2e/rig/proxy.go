@@ -13,6 +13,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type Proxy struct {
 	Socket string
 
 	handler http.Handler
+
+	hanging atomic.Bool
 
 	mu     sync.Mutex
 	calls  []*Call
@@ -65,6 +68,10 @@ func StartProxy(socket, engine string) (*Proxy, error) {
 			defer p.mu.Unlock()
 			call.Done = time.Now()
 		}()
+		if p.hanging.Load() {
+			<-r.Context().Done() // until the caller has had enough
+			return
+		}
 		reverse.ServeHTTP(w, r)
 	})
 	return p, p.Up()
@@ -102,6 +109,9 @@ func (p *Proxy) Down() {
 		_ = server.Close()
 	}
 }
+
+// Hang lets every new call wait for an answer that never comes, or ends that.
+func (p *Proxy) Hang(on bool) { p.hanging.Store(on) }
 
 // Calls gives the recorded calls whose "METHOD /path" matches pattern.
 func (p *Proxy) Calls(pattern string) []Call {
