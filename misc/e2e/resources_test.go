@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -51,17 +50,14 @@ func (h *host) everyResource() definition {
 	}}
 }
 
-// cgroups are those whose path contains part.
-func (h *host) cgroups(part string) (found []string) {
+// cgroups are those of a task, wherever they may be.
+func (h *host) cgroups(id string) (found []string) {
 	h.t.Helper()
-	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(d.Name(), part) {
-			found = append(found, path)
-			return fs.SkipDir
-		}
-		return nil // cgroups of others come and go
-	})
-	h.must(err)
+	for _, place := range []string{"ecs/" + id, "*/ecs/" + id, "ecstasks.slice/ecstasks-" + id + ".slice", "*/ecstasks.slice/ecstasks-" + id + ".slice"} {
+		dirs, err := filepath.Glob("/sys/fs/cgroup/" + place)
+		h.must(err)
+		found = append(found, dirs...)
+	}
 	return found
 }
 
