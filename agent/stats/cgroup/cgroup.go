@@ -15,10 +15,10 @@ import (
 
 // Host is the machine's cgroups and processes as the agent sees them. Not for concurrent use.
 type Host struct {
-	root        string            // of the cgroup tree
-	version     int               // 1 or 2
-	hierarchies map[string]string // v1: the mount of each controller
-	procs       []string          // mount points of proc, the host's first
+	root        string              // of the cgroup tree
+	version     int                 // 1 or 2
+	hierarchies map[string][]string // v1: where each controller may be mounted
+	procs       []string            // mount points of proc, the host's first
 
 	buffer kernelfile.Buffer
 	stat   *kernelfile.File

@@ -226,6 +226,34 @@ func TestNotVisible(t *testing.T) {
 	}
 }
 
+// Hosts may have directories of the controllers' names that are no mounts, beside those that are.
+func TestLeftoversBesideTheMounts(t *testing.T) {
+	alone := tree{} // cpu and cpuacct each for itself
+	for path, text := range v1Tree("docker/" + id) {
+		controller := "cpuacct"
+		if strings.HasSuffix(path, "/cpu.stat") {
+			controller = "cpu"
+		}
+		alone[strings.Replace(path, "/cpu,cpuacct/", "/"+controller+"/", 1)] = text
+	}
+	for name, trees := range map[string][]tree{
+		"of both together": {alone, {"cgroup/cpu,cpuacct/": ""}},
+		"of each alone":    {v1Tree("docker/" + id), {"cgroup/cpu/": "", "cgroup/cpuacct/": ""}},
+	} {
+		h := host(t, append(trees, procTree(v1Cgroups))...)
+		c, err := h.Container(id, 4711)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var o dockerstats.Object
+		if err := c.Read(&o, false, true); err != nil || o.CPU.Usage.Total != 27457649 || o.CPU.Throttling.Periods != 10 {
+			t.Errorf("%s: %+v, %v", name, o.CPU, err)
+		}
+		c.Close()
+	}
+}
+
 func TestNoTree(t *testing.T) {
 	root := t.TempDir()
 	procTree("").write(t, root)

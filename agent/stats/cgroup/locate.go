@@ -64,11 +64,17 @@ func (h *Host) locate(m membership, id string) (map[string]string, error) {
 	}
 	dirs := map[string]string{}
 	for _, controller := range controllers {
-		hierarchy, ok := h.hierarchies[controller]
-		if !ok {
+		hierarchies := h.hierarchies[controller]
+		if len(hierarchies) == 0 {
 			continue
 		}
-		dir, err := firstDir(hierarchy, candidates(m[controller], id))
+		places := candidates(m[controller], id)
+		dir, err := firstDir(hierarchies[0], places)
+		for _, other := range hierarchies[1:] {
+			if err != nil {
+				dir, err = firstDir(other, places)
+			}
+		}
 		switch {
 		case err == nil:
 			dirs[controller] = dir
@@ -89,19 +95,24 @@ func firstDir(root string, places []string) (string, error) {
 	return "", ErrNotVisible
 }
 
-// findHierarchies finds the mount of each controller of cgroup v1: a directory or link of its name, or a directory that
-// is named after several ("cpu,cpuacct").
-func findHierarchies(root string) (map[string]string, error) {
+// findHierarchies finds where each controller of cgroup v1 may be mounted: a directory or link of its name, and a directory
+// that is named after several ("cpu,cpuacct"). The one of its name comes first; any of them may be an empty leftover.
+func findHierarchies(root string) (map[string][]string, error) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]string{}
+	found := map[string][]string{}
 	for _, e := range entries {
+		dir := filepath.Join(root, e.Name())
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			continue
+		}
 		for name := range strings.SplitSeq(e.Name(), ",") {
-			dir := filepath.Join(root, e.Name())
-			if info, err := os.Stat(dir); err == nil && info.IsDir() {
-				found[name] = dir
+			if name == e.Name() {
+				found[name] = append([]string{dir}, found[name]...)
+			} else {
+				found[name] = append(found[name], dir)
 			}
 		}
 	}
