@@ -171,3 +171,49 @@ func skipAnswer(r *bufio.Reader) error {
 		}
 	}
 }
+
+// discard is a connection that nobody reads.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) WriteHeader(int)             {}
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestAnswersAllocateLittle compares what the way through limiter, log, router and handler allocates with what a handler does
+// that writes the same headers and bytes.
+func TestAnswersAllocateLittle(t *testing.T) {
+	logger.Setup(logger.Options{Driver: io.Discard, DriverLevel: logger.LevelError, FileLevel: logger.LevelOff})
+	in := newInstance()
+	store := &credentials.Store{}
+	store.Set(credentials.Credentials{ID: "id", TaskARN: in.tasks[0].ARN, AccessKeyID: "ASIAIOSFODNN7EXAMPLE"})
+	routes := &httpd.Router{}
+	credentialsapi.Register(routes, store, nil)
+	metadata.Register(routes, metadata.Instance{Cluster: "default"}, in, nil, nil)
+	handler := httpd.TaskServer{Routes: routes, Limiter: httpd.NewLimiter(1<<30, 1<<30)}.Handler()
+	for _, path := range []string{"/v4/0-0/task", "/v4/big/task", "/v4/0-0", "/v3/0-0", "/v2/credentials/id"} {
+		request := httptest.NewRequest("GET", path, nil)
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, request)
+		if rec.Code != 200 {
+			t.Fatalf("%s: %d %s", path, rec.Code, rec.Body)
+		}
+		bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for key, value := range rec.Header() {
+				w.Header().Set(key, value[0])
+			}
+			_, _ = w.Write(rec.Body.Bytes())
+		})
+		w := discard{http.Header{}}
+		count := func(h http.Handler) float64 {
+			return testing.AllocsPerRun(200, func() {
+				clear(w.header)
+				h.ServeHTTP(w, request)
+			})
+		}
+		if own, least := count(handler), count(bare); own > least {
+			t.Errorf("%s: %.0f allocations, a bare handler has %.0f", path, own, least)
+		} else {
+			t.Logf("%s: %.0f allocations, a bare handler has %.0f", path, own, least)
+		}
+	}
+}
