@@ -17,8 +17,10 @@ LDFLAGS  := -s -w -X $(STAMP).Version=$(VERSION) -X $(STAMP).GitShortHash=$(REVI
 GOBUILD  := go build -trimpath -buildvcs=false
 
 # Packages with tests that need a real Docker engine; the second list makes network namespaces, mounts, and needs root as well.
+# Modules of their own have targets of their own.
 integ_packages_in = $(shell grep -rl --include='*_test.go' '^//go:build integration' $(1) | xargs -r -n1 dirname | sort -u | sed 's,^,./,')
-INTEG_PACKAGES = $(filter-out $(ROOT_INTEG_PACKAGES),$(call integ_packages_in,agent misc))
+OTHER_MODULES = $(patsubst %/go.mod,./%%,$(wildcard misc/*/go.mod))
+INTEG_PACKAGES = $(filter-out $(ROOT_INTEG_PACKAGES) $(OTHER_MODULES),$(call integ_packages_in,agent misc))
 ROOT_INTEG_PACKAGES = $(call integ_packages_in,ecs-init misc/cni-plugins agent/network agent/httpd/fault)
 # What go test is told besides the packages, for example: make test-unit TESTFLAGS='-run Persist -v'
 TESTFLAGS ?=
