@@ -123,6 +123,10 @@ type Listed struct {
 func (e Listed) apply(w *work) {
 	for i, c := range w.t.Containers {
 		found := e.Containers[c.Name]
+		if e.Restored && found != nil && found.Status == task.ContainerCreated {
+			// The start call of an agent that was killed may be under way. A stop call waits for it in Docker.
+			w.progress(i).Engine.MustStop = true
+		}
 		if c.RuntimeID == "" && (found == nil || emerging(c, found)) {
 			continue // never created, or not yet
 		}

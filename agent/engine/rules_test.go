@@ -270,3 +270,28 @@ func TestDemandOnTheHost(t *testing.T) {
 		}
 	}
 }
+
+// TestAStopAsksDockerAboutAStartOfAKilledAgent: the call may still be under way when the next agent lists the container as
+// created.
+func TestAStopAsksDockerAboutAStartOfAKilledAgent(t *testing.T) {
+	for name, id := range map[string]string{"recorded": "docker-web", "created but never recorded": ""} {
+		t.Run(name, func(t *testing.T) {
+			c := &task.Container{Name: "web", Essential: true, RuntimeID: id, RuntimeName: "ecs-web", Known: task.ContainerPulled, Desired: task.ContainerRunning}
+			tk := &task.Task{ARN: testARN, Desired: task.Running, Known: task.ManifestPulled, Containers: []*task.Container{c}}
+			tk.Engine.Admitted = true
+			listed := &task.ContainerState{RuntimeID: "docker-web", Name: "ecs-web", Status: task.ContainerCreated}
+			tk = Apply(tk, Listed{Containers: map[string]*task.ContainerState{"web": listed}, Restored: true}, noon, Rules{}).Task
+			tk = Apply(tk, DesiredChanged{task.Stopped}, noon, Rules{}).Task
+			steps, _ := Plan(tk, noon, Rules{})
+			if tk.Known.Terminal() || !slices.Contains(steps, Step{Kind: RunContainer, Container: "web", Step: task.StepStop}) {
+				t.Fatalf("task is %s, steps %+v, want a stop of the container", tk.Known, steps)
+			}
+			code := 137
+			ended := &task.ContainerState{RuntimeID: "docker-web", Status: task.ContainerStopped, ExitCode: &code}
+			tk = Apply(tk, StepDone{Container: "web", Step: task.StepStop, State: ended}, noon, Rules{}).Task
+			if got := tk.Containers[0]; tk.Known != task.Stopped || got.ExitCode == nil || *got.ExitCode != code {
+				t.Errorf("task is %s, container %+v", tk.Known, got)
+			}
+		})
+	}
+}

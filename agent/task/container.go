@@ -101,7 +101,7 @@ type ContainerProgress struct {
 	EventExitCode *int
 	// Died is set by a die event until it has been dealt with.
 	Died bool
-	// MustStop is set when a failed start may have left the container running: stop it before calling it STOPPED.
+	// MustStop is set when the container may run although no start has succeeded: stop it before calling it STOPPED.
 	MustStop bool
 	// Restart is set when the restart policy wants the container started again.
 	Restart bool
