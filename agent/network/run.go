@@ -19,8 +19,7 @@ func run(ctx context.Context, stdin []byte, env []string, path string, args ...s
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = bytes.NewReader(stdin), &out, &complaints, env
 	cmd.WaitDelay = pipeLimit
-	ownGroup(cmd)
-	err = cmd.Run()
+	err = runTied(cmd)
 	return out.Bytes(), complaints.Bytes(), err
 }
 
