@@ -436,10 +436,10 @@ func TestKeyErrors(t *testing.T) {
 }
 
 func TestTheRegionIsNotAskedForWithoutNeed(t *testing.T) {
-	d := downloaderFrom(nil, "http://mirror/a, http://mirror/b")
+	d := downloaderFrom(nil, "http://first.example/a, http://second.example/b")
 	d.Region = func(context.Context) string { t.Error("asked"); return "" }
 	list, err := d.locations(t.Context())
-	if err != nil || len(list) != 2 || list[1].base != "http://mirror/b" {
+	if err != nil || len(list) != 2 || list[1].base != "http://second.example/b" {
 		t.Errorf("%v, %v", list, err)
 	}
 	d.Getenv = func(string) string { return "" }
