@@ -81,28 +81,30 @@ func (q *queue) signal() {
 	}
 }
 
-// next gives the writer its next batch. After a failure it pauses first, unless somebody waits for the outcome. last
-// tells the writer to end; the batch is nil when nothing is left.
+// gatherTime is how long a save that nobody waits for may wait for others: each transaction costs the disk as much as the
+// engine's own writes, and what is lost with the agent in that time is found out again from the containers.
+const gatherTime = 100 * time.Millisecond
+
+// next gives the writer its next batch: at once when somebody waits for it or the queue is closed, else after gatherTime,
+// or after pause when that is longer. last tells the writer to end; the batch is nil when nothing is left.
 func (q *queue) next(pause time.Duration) (b *batch, last bool) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	paused := pause == 0
-	for {
+	var timer <-chan time.Time
+	for due := false; ; {
 		q.mu.Lock()
-		if q.closed || (!q.pending.empty() && (paused || q.urgent)) {
+		waiting := !q.pending.empty()
+		if q.closed || waiting && (due || q.urgent) {
 			b, last = q.take(), q.closed
 			q.mu.Unlock()
 			return b, last
 		}
 		q.mu.Unlock()
-		if paused {
-			<-q.wake
-			continue
+		if waiting && timer == nil {
+			timer = time.After(max(pause, gatherTime))
 		}
 		select {
 		case <-q.wake:
-		case <-timer.C:
-			paused = true
+		case <-timer:
+			due = true
 		}
 	}
 }

@@ -111,6 +111,37 @@ func TestFailedWritesAreTriedAgainWithoutBeingAsked(t *testing.T) {
 	})
 }
 
+func TestSavesWaitForOthersUnlessSomebodyWaitsForThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q queue
+		q.init()
+		start := time.Now()
+		go func() {
+			for _, id := range []string{"a", "b", "c"} {
+				q.add(func(b *batch) { b.change(id, id).task = newTask(id) })
+				time.Sleep(gatherTime / 4)
+			}
+		}()
+		b, _ := q.next(0)
+		if waited := time.Since(start); waited != gatherTime || b.len() != 3 {
+			t.Errorf("waited %v for %d records", waited, b.len())
+		}
+		q.finished(b, nil, nil)
+
+		q.add(func(b *batch) { b.change("d", "d").task = newTask("d") })
+		go func() {
+			time.Sleep(gatherTime / 4)
+			_ = q.sync(t.Context())
+		}()
+		start = time.Now()
+		b, _ = q.next(0)
+		if waited := time.Since(start); waited != gatherTime/4 {
+			t.Errorf("somebody waits, and the batch came after %v", waited)
+		}
+		q.finished(b, nil, nil)
+	})
+}
+
 func TestNewerChangesLieOnTopOfFailedOnes(t *testing.T) {
 	old, newer := newTask("a", "web", "log"), newTask("a", "web", "log")
 	tests := map[string]struct {

@@ -152,13 +152,26 @@ func (h *host) timeToStarted(definition string, n int) (took time.Duration, arns
 		h.must(err)
 		arns = append(arns, more...)
 	}
-	h.await("RUNNING", arns...)
+	// Whoever looks takes time from the engine: the service is not asked meanwhile, and the proxy not often.
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
 	var last time.Time
-	for _, c := range h.proxy.Calls(`/start$`) {
-		if c.Done.After(last) {
-			last = c.Done
+	for started := 0; started < n; <-tick.C {
+		started = 0
+		for _, c := range h.proxy.Calls(`/start$`) {
+			if c.Done.IsZero() {
+				continue
+			}
+			started++
+			if c.Done.After(last) {
+				last = c.Done
+			}
+		}
+		if time.Since(began) > patience {
+			h.t.Fatalf("%d of %d containers were started within %v", started, n, patience)
 		}
 	}
+	h.await("RUNNING", arns...)
 	return last.Sub(began), arns
 }
 
