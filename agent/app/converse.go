@@ -111,7 +111,7 @@ func (a *agent) findPlace(ctx context.Context, parts *errgroup.Group) <-chan pla
 				at.vpcID = vpc.ID
 			}
 			zone, err := registration.AvailabilityZoneID(ctx, a.metadata)
-			if err != nil && !imds.IsBlackholed(err) && ctx.Err() == nil {
+			if err != nil && !imds.NeverAnswers(err) && ctx.Err() == nil {
 				logger.Warn("Unable to get Availability Zone ID for the Instance", logger.Err(err))
 			}
 			at.zoneID = zone

@@ -41,6 +41,14 @@ var ErrBlackholed = errors.New("blackholed")
 // IsBlackholed reports whether err comes from a black-holed client.
 func IsBlackholed(err error) bool { return errors.Is(err, ErrBlackholed) }
 
+// ErrDisabled is what every call fails with where the operator has switched the service off.
+var ErrDisabled = errors.New("instance metadata is switched off: " + disabledVariable + "=true")
+
+const disabledVariable = "AWS_EC2_METADATA_DISABLED"
+
+// NeverAnswers reports whether err comes from a client of which no call can succeed: there is no use in trying again.
+func NeverAnswers(err error) bool { return IsBlackholed(err) || errors.Is(err, ErrDisabled) }
+
 // StatusCode returns the HTTP status in err, 0 when there is none. 404 means that the instance has no such value.
 func StatusCode(err error) int {
 	var status interface{ HTTPStatusCode() int }
@@ -74,7 +82,11 @@ func New(lookup func(name string) (string, bool)) *Client {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	service := sdk.New(options(lookup, httpClient))
+	o := options(lookup, httpClient)
+	if o.ClientEnableState == sdk.ClientDisabled {
+		return &Client{http: httpClient, fetch: func(context.Context, string) (string, error) { return "", ErrDisabled }}
+	}
+	service := sdk.New(o)
 	return &Client{
 		fetch:  func(ctx context.Context, path string) (string, error) { return get(ctx, service, path) },
 		http:   httpClient,
@@ -106,7 +118,7 @@ func options(lookup func(string) (string, bool), httpClient *http.Client) sdk.Op
 		on, _ := strconv.ParseBool(strings.TrimSpace(v))
 		return on
 	}
-	if isTrue("AWS_EC2_METADATA_DISABLED") {
+	if isTrue(disabledVariable) {
 		o.ClientEnableState = sdk.ClientDisabled
 	}
 	if isTrue("AWS_EC2_METADATA_V1_DISABLED") {

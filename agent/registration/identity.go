@@ -51,7 +51,7 @@ func fetchIdentity(ctx context.Context, md Metadata, path string, failed func())
 		if err == nil {
 			return text, nil
 		}
-		if imds.IsBlackholed(err) || notThere(err) {
+		if imds.NeverAnswers(err) || notThere(err) {
 			return "", err
 		}
 		failed()

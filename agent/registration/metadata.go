@@ -44,7 +44,7 @@ func ask(ctx context.Context, md Metadata, path string, giveUp func(error) bool)
 		if err == nil {
 			return strings.TrimSpace(value), nil
 		}
-		if n == metadataTries || imds.IsBlackholed(err) || giveUp != nil && giveUp(err) {
+		if n == metadataTries || imds.NeverAnswers(err) || giveUp != nil && giveUp(err) {
 			return "", err
 		}
 		if wait.Sleep(ctx) != nil {

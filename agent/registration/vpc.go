@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
@@ -40,6 +41,10 @@ func LookUpVPC(ctx context.Context, md Metadata, required bool) (VPC, error) {
 		}
 		if err != nil {
 			err = fmt.Errorf("unable to get %s from instance metadata: %w", s.what, err)
+			if required && imds.NeverAnswers(err) {
+				// Every start would fail in the same way: the supervisor must not go on starting the agent.
+				return v, &ExitError{CodeTerminal, fmt.Errorf("%w; tasks cannot have network interfaces of their own without instance metadata: set ECS_ENABLE_TASK_ENI=false, or let the agent use instance metadata", err)}
+			}
 			if required {
 				return v, &ExitError{s.code, err}
 			}

@@ -86,6 +86,7 @@ func TestWarmPoolOutages(t *testing.T) {
 		{"network errors for long", []any{"Warmed:Running", network}, false, 1 + lifecycleHiccups},
 		{"throttled without end", []any{"Warmed:Running", 429.0, 429.0, 429.0, 429.0, 429.0, 429.0, "InService"}, true, 8},
 		{"not there for two hours", []any{404.0}, false, lifecycleAppears},
+		{"a service that is switched off", []any{imds.ErrDisabled}, false, 0},
 		{"an empty state", []any{"", "InService"}, true, 2},
 	}
 	for _, c := range cases {
@@ -139,6 +140,7 @@ func TestLookUpVPC(t *testing.T) {
 		pathInterfaces + "0a:00:00:00:00:01/vpc-id":    "vpc-1",
 		pathInterfaces + "0a:00:00:00:00:01/subnet-id": "subnet-1",
 	}
+	const withoutMetadata = "tasks cannot have network interfaces of their own without instance metadata: set ECS_ENABLE_TASK_ENI=false, or let the agent use instance metadata"
 	cases := []struct {
 		name     string
 		broken   string
@@ -152,6 +154,10 @@ func TestLookUpVPC(t *testing.T) {
 		{"mac, required", "mac", errors.New("x"), true, VPC{}, 1, "unable to get mac address of instance's primary ENI from instance metadata: x"},
 		{"vpc, required", "vpc-id", errors.New("x"), true, VPC{MAC: "0a:00:00:00:00:01"}, 5, "unable to get vpc id from instance metadata: x"},
 		{"subnet, required", "subnet-id", errors.New("x"), true, VPC{MAC: "0a:00:00:00:00:01", ID: "vpc-1"}, 1, "unable to get subnet id from instance metadata: x"},
+		{"switched off, required", "mac", fmt.Errorf("x: %w", imds.ErrDisabled), true, VPC{}, 5, "unable to get mac address of instance's primary ENI from instance metadata: " +
+			"x: instance metadata is switched off: AWS_EC2_METADATA_DISABLED=true; " + withoutMetadata},
+		{"none, required", "mac", imds.ErrBlackholed, true, VPC{}, 5, "unable to get mac address of instance's primary ENI from instance metadata: blackholed; " + withoutMetadata},
+		{"switched off, informative", "mac", imds.ErrDisabled, false, VPC{}, 0, ""},
 		{"mac, informative", "mac", errors.New("x"), false, VPC{}, 0, ""},
 		{"subnet, informative", "subnet-id", statusError(404), false, VPC{MAC: "0a:00:00:00:00:01", ID: "vpc-1"}, 0, ""},
 	}
@@ -164,7 +170,11 @@ func TestLookUpVPC(t *testing.T) {
 						md.err[path] = c.err
 					}
 				}
+				began := time.Now()
 				got, err := LookUpVPC(t.Context(), md, c.required)
+				if imds.NeverAnswers(err) && time.Since(began) > 0 {
+					t.Errorf("tried again for %v", time.Since(began))
+				}
 				if got != c.want {
 					t.Errorf("got %+v, want %+v", got, c.want)
 				}

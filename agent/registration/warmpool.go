@@ -2,6 +2,7 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -62,7 +63,7 @@ func lifecycleFatal(err error, seen, lastFirstPoll bool, hiccups *int) error {
 	}
 	status := imds.StatusCode(err)
 	switch {
-	case !seen && lastFirstPoll:
+	case !seen && lastFirstPoll, errors.Is(err, imds.ErrDisabled):
 		return err
 	case !seen && status == http.StatusNotFound:
 		return nil
