@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/task"
+)
+
+func TestCyclesAndUnknownReferencesAreRefused(t *testing.T) {
+	on := func(name string) []task.Dependency {
+		return []task.Dependency{{Container: name, Condition: task.ConditionStart}}
+	}
+	for name, c := range map[string]struct {
+		tk   *task.Task
+		want string
+	}{
+		"cycle":       {containers(&task.Container{Name: "a", DependsOn: on("b")}, &task.Container{Name: "b", DependsOn: on("a")}), "Task dependencies cannot be resolved, taskArn: " + testARN},
+		"unknown":     {containers(&task.Container{Name: "a", DependsOn: on("nobody")}), "Task dependencies cannot be resolved, taskArn: " + testARN},
+		"no health":   {containers(&task.Container{Name: "a"}, &task.Container{Name: "b", DependsOn: []task.Dependency{{Container: "a", Condition: task.ConditionHealthy}}}), "Task dependencies cannot be resolved, taskArn: " + testARN},
+		"link":        {containers(&task.Container{Name: "a", Links: []string{"b:c:d"}}), "resource cannot be initialized for task " + testARN + ": invalid link format"},
+		"link target": {containers(&task.Container{Name: "a", Links: []string{"b"}}), "resource cannot be initialized for task " + testARN + ": could not find container for link b"},
+		"volumesFrom": {containers(&task.Container{Name: "a", VolumesFrom: []task.VolumeFrom{{SourceContainer: "b"}}}), "resource cannot be initialized for task " + testARN + ": could not find volume source container with name b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, func(t *testing.T, r *rig) {
+				r.accept(t, c.tk)
+				time.Sleep(time.Second)
+				r.wantReports(t, "STOPPED "+c.want)
+				if r.calls("create") != 0 {
+					t.Error("a container was created")
+				}
+				if _, known := r.engine.Task(testARN); known {
+					t.Error("kept after ECS acknowledged it")
+				}
+			})
+		})
+	}
+}
+
+func TestStopOfAnUnknownTaskIsReported(t *testing.T) {
+	scenario(t, func(t *testing.T, r *rig) {
+		tk := containers(&task.Container{Name: "web", Essential: true})
+		tk.Desired = task.Stopped
+		r.accept(t, tk)
+		time.Sleep(time.Second)
+		r.wantReports(t, "web STOPPED", "STOPPED")
+	})
+	scenario(t, func(t *testing.T, r *rig) {
+		r.accept(t, &task.Task{ARN: testARN, Desired: task.Stopped})
+		time.Sleep(time.Second)
+		r.wantReports(t, "STOPPED "+reasonCannotStop)
+	})
+}
