@@ -67,7 +67,7 @@ func TestConfirmAttachment(t *testing.T) {
 	readJSON(t, "confirm_attachment", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Name, func(t *testing.T) {
-			logged := logs.mark()
+			logged := logs.Mark()
 			same(t, "answers", newBench(0).receive(t, c.Receive), expected(t, c.Send))
 			if !strings.Contains(logged(), c.LogContains) {
 				t.Errorf("logged %s, want %s", logged(), c.LogContains)
@@ -89,7 +89,7 @@ func TestConfirmAttachmentOfVolumesOutsideEC2(t *testing.T) {
 		{`null`, "no name specified for attachment property"},
 	}
 	for _, c := range cases {
-		logged := logs.mark()
+		logged := logs.Mark()
 		answers := newBench(0).receive(t, one(c.properties))
 		if acknowledged := len(answers) == 1; acknowledged != (c.logged == "") || !strings.Contains(logged(), c.logged) {
 			t.Errorf("%s: answered %v, logged %s", c.properties, answers, logged())

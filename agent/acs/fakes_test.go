@@ -1,13 +1,11 @@
 package acs
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -16,6 +14,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
+	"github.com/aws/amazon-ecs-agent/agent/logger/loggertest"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -31,30 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // logs is everything the package has logged.
-var logs logBuffer
-
-type logBuffer struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all.Write(p)
-}
-
-// mark returns a function that gives what was logged since.
-func (b *logBuffer) mark() func() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	from := b.all.Len()
-	return func() string {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return strings.ReplaceAll(string(b.all.Bytes()[from:]), `\"`, `"`)
-	}
-}
+var logs loggertest.Buffer
 
 // fakeEngine keeps tasks as they were accepted.
 type fakeEngine struct {

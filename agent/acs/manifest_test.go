@@ -106,7 +106,7 @@ func TestStopVerification(t *testing.T) {
 		for _, name := range c.Engine {
 			b.engine.add(&task.Task{ARN: taskPrefix + name, Desired: task.Running})
 		}
-		logged := logs.mark()
+		logged := logs.Mark()
 		if got := b.receive(t, c.Receive); len(got) > 0 {
 			t.Errorf("answered %v", got)
 		}

@@ -67,7 +67,7 @@ func TestMessagesThatFailTheirChecksGetNoAnswer(t *testing.T) {
 	readJSON(t, "message_validation", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Log, func(t *testing.T) {
-			logged := logs.mark()
+			logged := logs.Mark()
 			if got := newBench(0).receive(t, frame(c.Type, string(c.Message))); len(got) > 0 {
 				t.Errorf("answered %s", got)
 			}
@@ -91,7 +91,7 @@ func TestEmptyMessages(t *testing.T) {
 			})
 		}
 	}
-	logged := logs.mark()
+	logged := logs.Mark()
 	newBench(0).receive(t, frame("PayloadMessage", "null"))
 	if !strings.Contains(logged(), "Message is empty") {
 		t.Error(logged())

@@ -23,7 +23,7 @@ func TestPayloadWithCredentials(t *testing.T) {
 	}
 	readJSON(t, "payload_run", &golden)
 	b := newBench(golden.Effect.KnownSequenceNumber.Before)
-	logged := logs.mark()
+	logged := logs.Mark()
 	same(t, "answers", b.receive(t, golden.Receive), expected(t, golden.SendAnyOrder))
 	same(t, "accepted", b.engine.accepted, golden.Effect.EngineAdds)
 	if b.known != golden.Effect.KnownSequenceNumber.After || b.manifest.seq != b.known {

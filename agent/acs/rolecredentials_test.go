@@ -31,7 +31,7 @@ func TestRefreshedCredentials(t *testing.T) {
 			if c.TaskKnown {
 				b.engine.add(&task.Task{ARN: arn, Desired: task.Running})
 			}
-			logged := logs.mark()
+			logged := logs.Mark()
 			raw, _ := json.Marshal(c.Receive)
 			same(t, "answers", b.receive(t, raw), expected(t, c.Send))
 			var m credentialsMessage

@@ -68,18 +68,18 @@ func TestSendCredentials(t *testing.T) {
 			c.Dialer = dialerFunc(func(ctx context.Context, url string) (*wsconn.Conn, error) {
 				_, after, _ := strings.Cut(url, "sendCredentials=")
 				asked = append(asked, after[:4])
-				return (&wsconn.Dialer{NetDial: s.dial}).Dial(ctx, url)
+				return (&wsconn.Dialer{NetDial: s.Dial}).Dial(ctx, url)
 			})
-			s.refuse = func(n int, w http.ResponseWriter) bool {
+			s.Refuse = func(n int, w http.ResponseWriter) bool {
 				if n == 0 {
 					w.WriteHeader(http.StatusInternalServerError)
 				}
 				return n == 0
 			}
 		})
-		r.service.accept().end(1000)
-		r.service.accept().end(1000)
-		r.service.accept()
+		r.service.Peer().End(1000)
+		r.service.Peer().End(1000)
+		r.service.Peer()
 		same(t, "sendCredentials", asked, []string{"true", "true", "fals", "fals"})
 	})
 }
@@ -92,16 +92,16 @@ func TestHeartbeatsDoNotWaitForSlowWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.engine.block = make(chan struct{})
-		p := r.service.accept()
-		p.send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
+		p := r.service.Peer()
+		p.Send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
 		for i := range 10 { // ten minutes
 			id := fmt.Sprint("beat", i)
-			p.send(heartbeat(id))
-			p.expect("HeartbeatAckRequest", id)
+			p.Send(heartbeat(id))
+			expect(t, p, "HeartbeatAckRequest", id)
 			time.Sleep(55 * time.Second)
 		}
 		close(r.engine.block)
-		p.expect("AckRequest", "m")
+		expect(t, p, "AckRequest", "m")
 	})
 }
 
@@ -110,15 +110,15 @@ func TestLateAnswersGoOutOnTheNextConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.engine.block = make(chan struct{})
-		first := r.service.accept()
-		first.send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
+		first := r.service.Peer()
+		first.Send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
 		synctest.Wait()
-		first.end(1000)
-		second := r.service.accept()
+		first.End(1000)
+		second := r.service.Peer()
 		close(r.engine.block)
-		second.expect("AckRequest", "m")
-		<-first.ended
-		for e := range first.messages {
+		expect(t, second, "AckRequest", "m")
+		<-first.Ended()
+		for e := range first.Messages {
 			t.Errorf("%s on the first connection", e.Type)
 		}
 	})
@@ -127,12 +127,12 @@ func TestLateAnswersGoOutOnTheNextConnection(t *testing.T) {
 func TestMessagesAreHandledInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
-		p := r.service.accept()
+		p := r.service.Peer()
 		for i := range 50 {
-			p.send(frame("PayloadMessage", fmt.Sprintf(`{"messageId":"m%d","clusterArn":"c","containerInstanceArn":"i","tasks":[{"arn":"a%d"}]}`, i, i)))
+			p.Send(frame("PayloadMessage", fmt.Sprintf(`{"messageId":"m%d","clusterArn":"c","containerInstanceArn":"i","tasks":[{"arn":"a%d"}]}`, i, i)))
 		}
 		for i := range 50 {
-			p.expect("AckRequest", fmt.Sprint("m", i))
+			expect(t, p, "AckRequest", fmt.Sprint("m", i))
 		}
 		for i, arn := range r.engine.accepted {
 			if arn != fmt.Sprint("a", i) {
@@ -153,11 +153,11 @@ func TestInstanceHealthChecksRunOneAtATime(t *testing.T) {
 				_ = backoff.Sleep(ctx, 10*time.Second)
 			}
 		})
-		p := r.service.accept()
+		p := r.service.Peer()
 		for i := range 5 {
 			id := fmt.Sprint("b", i)
-			p.send(heartbeat(id))
-			p.expect("HeartbeatAckRequest", id)
+			p.Send(heartbeat(id))
+			expect(t, p, "HeartbeatAckRequest", id)
 		}
 		time.Sleep(time.Minute)
 		if runs.Load() != 2 || most.Load() != 1 {
@@ -170,28 +170,24 @@ func TestSilentServiceIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		begun := time.Now()
-		p := r.service.accept()
-		<-p.ended
-		if lived := time.Since(begun); lived < 60*time.Second || lived >= 120*time.Second {
+		p := r.service.Peer()
+		<-p.Ended()
+		lived := time.Since(begun)
+		if lived < 60*time.Second || lived >= 120*time.Second {
 			t.Errorf("closed after %v", lived)
 		}
-		if code, ok := wsconn.CloseCode(p.err); !ok || code != wsconn.CloseAbnormal {
-			t.Errorf("ended with %v, want no close frame", p.err)
+		if code, ok := wsconn.CloseCode(p.Err); !ok || code != wsconn.CloseAbnormal {
+			t.Errorf("ended with %v, want no close frame", p.Err)
 		}
 		synctest.Wait()
 		if stats := r.Stats(); stats.LastEnd != errInactive.Error() || stats.Connected {
 			t.Errorf("%+v", stats)
 		}
-		r.service.accept()
-		if gap := r.service.gaps()[0] - p.lived(begun); gap > 300*time.Millisecond {
+		r.service.Peer()
+		if gap := r.service.Gaps()[0] - lived; gap > 300*time.Millisecond {
 			t.Errorf("reconnected after %v", gap)
 		}
 	})
-}
-
-// lived is how long the connection lasted, given when it was made; it has ended just now.
-func (p *peer) lived(begun time.Time) time.Duration {
-	return time.Since(begun) - time.Since(time.Now())
 }
 
 // Only messages that are understood keep a connection alive: no pings, no garbage.
@@ -205,13 +201,13 @@ func TestWhatCountsAsActivity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t)
-				p := r.service.accept()
+				p := r.service.Peer()
 				for range 13 { // 130 s
 					send(p)
 					time.Sleep(10 * time.Second)
 				}
 				select {
-				case <-p.ended:
+				case <-p.Ended():
 				default:
 					t.Error("still connected")
 				}
@@ -221,9 +217,9 @@ func TestWhatCountsAsActivity(t *testing.T) {
 	t.Run("notices", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := start(t)
-			p := r.service.accept()
+			p := r.service.Peer()
 			for range 20 {
-				p.send(frame("ErrorMessage", `{"message":"x"}`))
+				p.Send(frame("ErrorMessage", `{"message":"x"}`))
 				time.Sleep(55 * time.Second)
 			}
 			if !r.Connected() {
@@ -234,10 +230,10 @@ func TestWhatCountsAsActivity(t *testing.T) {
 }
 
 // beats keeps a connection alive until it ends.
-func (p *peer) beats() {
+func beats(p *peer) {
 	for {
 		select {
-		case <-p.ended:
+		case <-p.Ended():
 			return
 		case <-time.After(20 * time.Second):
 			_ = p.WriteMessage(websocket.TextMessage, heartbeat("b"))
@@ -249,17 +245,17 @@ func TestMaximumAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		begun := time.Now()
-		p := r.service.accept()
-		p.beats()
+		p := r.service.Peer()
+		beats(p)
 		age := time.Since(begun)
 		if age < 30*time.Minute || age >= 36*time.Minute {
 			t.Errorf("ended after %v", age)
 		}
 		var end *websocket.CloseError
-		if !errors.As(p.err, &end) || end.Code != 1000 || end.Text != "ConnectionExpired: Reconnect to continue" {
-			t.Errorf("ended with %v", p.err)
+		if !errors.As(p.Err, &end) || end.Code != 1000 || end.Text != "ConnectionExpired: Reconnect to continue" {
+			t.Errorf("ended with %v", p.Err)
 		}
-		r.service.accept()
+		r.service.Peer()
 		if again := time.Since(begun) - age; again != 0 {
 			t.Errorf("reconnected after %v", again)
 		}
@@ -269,29 +265,29 @@ func TestMaximumAge(t *testing.T) {
 // A service that goes on after the agent's close frame is left all the same, and what was not sent goes to the next one.
 func TestMaximumAgeOfAServiceThatDoesNotClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, func(_ *Config, s *service) { s.ignoreClose = make(chan struct{}) })
+		r := start(t, func(_ *Config, s *service) { s.Deaf = make(chan struct{}) })
 		r.engine.block = make(chan struct{})
-		p := r.service.accept()
+		p := r.service.Peer()
 		synctest.Wait()
 		go func() { // finish the work only after the agent's close frame
-			for e := range p.messages {
+			for e := range p.Messages {
 				if e.Type != "HeartbeatAckRequest" {
 					t.Errorf("got %s %s", e.Type, e.Message)
 				}
 			}
 			close(r.engine.block)
 		}()
-		p.send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
+		p.Send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
 		for r.Stats().Connects == 1 {
 			_ = p.WriteMessage(websocket.TextMessage, heartbeat("b"))
 			time.Sleep(10 * time.Second)
 		}
-		r.service.accept().expect("AckRequest", "m")
-		gap := r.service.gaps()[0]
+		expect(t, r.service.Peer(), "AckRequest", "m")
+		gap := r.service.Gaps()[0]
 		if gap < 33*time.Minute || gap > 38*time.Minute+300*time.Millisecond {
 			t.Errorf("reconnected after %v", gap)
 		}
-		close(r.service.ignoreClose)
+		close(r.service.Deaf)
 	})
 }
 
@@ -302,27 +298,27 @@ func TestReconnectDelays(t *testing.T) {
 		end      func(*peer)
 		min, max time.Duration
 	}{
-		{"1000 after a while", 70 * time.Second, func(p *peer) { p.end(1000) }, 0, 0},
-		{"1001 after a while", 70 * time.Second, func(p *peer) { p.end(1001) }, 0, 0},
-		{"1011 after a while", 70 * time.Second, func(p *peer) { p.end(1011) }, 250 * time.Millisecond, 300 * time.Millisecond},
-		{"dropped after a while", 70 * time.Second, func(p *peer) { _ = p.Conn.Close() }, 250 * time.Millisecond, 300 * time.Millisecond},
-		{"1000 at once", 0, func(p *peer) { p.end(1000) }, 0, 0},
-		{"dropped at once", 0, func(p *peer) { _ = p.Conn.Close() }, 250 * time.Millisecond, 300 * time.Millisecond},
-		{"1008", 70 * time.Second, func(p *peer) { p.end(1008) }, 250 * time.Millisecond, 300 * time.Millisecond},
+		{"1000 after a while", 70 * time.Second, func(p *peer) { p.End(1000) }, 0, 0},
+		{"1001 after a while", 70 * time.Second, func(p *peer) { p.End(1001) }, 0, 0},
+		{"1011 after a while", 70 * time.Second, func(p *peer) { p.End(1011) }, 250 * time.Millisecond, 300 * time.Millisecond},
+		{"dropped after a while", 70 * time.Second, (*peer).Drop, 250 * time.Millisecond, 300 * time.Millisecond},
+		{"1000 at once", 0, func(p *peer) { p.End(1000) }, 0, 0},
+		{"dropped at once", 0, (*peer).Drop, 250 * time.Millisecond, 300 * time.Millisecond},
+		{"1008", 70 * time.Second, func(p *peer) { p.End(1008) }, 250 * time.Millisecond, 300 * time.Millisecond},
 		{"bad frame", 70 * time.Second, func(p *peer) { _, _ = p.NetConn().Write([]byte{0xff, 0xff, 0xff, 0xff}) }, 250 * time.Millisecond, 300 * time.Millisecond},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t)
-				p := r.service.accept()
+				p := r.service.Peer()
 				for left := c.lived; left > 0; left -= 10 * time.Second {
-					p.send(heartbeat("b"))
+					p.Send(heartbeat("b"))
 					time.Sleep(10 * time.Second)
 				}
 				c.end(p)
-				r.service.accept()
-				if wait := r.service.gaps()[0] - c.lived; wait < c.min || wait > c.max {
+				r.service.Peer()
+				if wait := r.service.Gaps()[0] - c.lived; wait < c.min || wait > c.max {
 					t.Errorf("reconnected after %v", wait)
 				}
 			})
@@ -334,15 +330,15 @@ func TestReconnectDelays(t *testing.T) {
 func TestBackoffStartsOverWhenAConnectionLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(_ *Config, s *service) {
-			s.refuse = func(n int, w http.ResponseWriter) bool {
+			s.Refuse = func(n int, w http.ResponseWriter) bool {
 				if n < 10 {
 					w.WriteHeader(http.StatusServiceUnavailable)
 				}
 				return n < 10
 			}
 		})
-		p := <-r.service.peers
-		gaps := r.service.gaps()
+		p := r.service.Peer()
+		gaps := r.service.Gaps()
 		if len(gaps) != 10 || !slices.IsSorted(gaps) || gaps[0] < 250*time.Millisecond || gaps[9] < 9*time.Second {
 			t.Errorf("connects after %v", gaps)
 		}
@@ -351,12 +347,12 @@ func TestBackoffStartsOverWhenAConnectionLasts(t *testing.T) {
 			t.Errorf("%+v", stats)
 		}
 		for range 13 {
-			p.send(heartbeat("b"))
+			p.Send(heartbeat("b"))
 			time.Sleep(10 * time.Second)
 		}
-		p.end(1008)
-		r.service.accept()
-		if wait := r.service.gaps()[10] - 130*time.Second; wait > 300*time.Millisecond {
+		p.End(1008)
+		r.service.Peer()
+		if wait := r.service.Gaps()[10] - 130*time.Second; wait > 300*time.Millisecond {
 			t.Errorf("reconnected after %v", wait)
 		}
 	})
@@ -370,7 +366,7 @@ func TestRefusedConnects(t *testing.T) {
 	for _, c := range golden.RefusedUpgrade {
 		synctest.Test(t, func(t *testing.T) {
 			r := start(t, func(_ *Config, s *service) {
-				s.refuse = func(n int, w http.ResponseWriter) bool {
+				s.Refuse = func(n int, w http.ResponseWriter) bool {
 					w.WriteHeader(http.StatusBadRequest)
 					_, _ = w.Write([]byte(c.Body))
 					return true
@@ -391,7 +387,7 @@ func TestDeregisteredInstance(t *testing.T) {
 		var told atomic.Int32
 		r := start(t, func(c *Config, s *service) {
 			c.Deregistered = func() { told.Add(1) }
-			s.refuse = func(n int, w http.ResponseWriter) bool {
+			s.Refuse = func(n int, w http.ResponseWriter) bool {
 				if n == 0 {
 					w.WriteHeader(http.StatusBadRequest)
 					_, _ = w.Write([]byte(`{"InactiveInstanceException":"Container instance deregistered"}`))
@@ -399,11 +395,12 @@ func TestDeregisteredInstance(t *testing.T) {
 				return n == 0
 			}
 		})
-		<-r.service.peers
+		time.Sleep(deregisteredDelay)
+		r.service.Peer()
 		if told.Load() != 1 {
 			t.Errorf("told %d times", told.Load())
 		}
-		if gap := r.service.gaps()[0]; gap != time.Hour {
+		if gap := r.service.Gaps()[0]; gap != time.Hour {
 			t.Errorf("connected again after %v", gap)
 		}
 	})
@@ -422,11 +419,11 @@ func TestDiscoveryFailures(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	cases := map[string]func(t *testing.T) *running{
-		"while connected": func(t *testing.T) *running { r := start(t); r.service.accept(); return r },
+		"while connected": func(t *testing.T) *running { r := start(t); r.service.Peer(); return r },
 		"while a payload is handled": func(t *testing.T) *running {
 			r := start(t)
 			r.engine.block = make(chan struct{})
-			r.service.accept().send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
+			r.service.Peer().Send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
 			return r
 		},
 		"while waiting to connect again": func(t *testing.T) *running {
@@ -441,20 +438,20 @@ func TestShutdown(t *testing.T) {
 		},
 		"while dialing": func(t *testing.T) *running {
 			return start(t, func(c *Config, s *service) {
-				s.refuse = func(int, http.ResponseWriter) bool { <-s.closed; return true }
+				s.Refuse = func(int, http.ResponseWriter) bool { <-s.Closed(); return true }
 			})
 		},
 		"while the service does not read": func(t *testing.T) *running {
 			r := start(t)
-			p := r.service.accept()
-			for range cap(p.messages) { // no room: the peer stops reading
-				p.messages <- envelope{}
+			p := r.service.Peer()
+			for range cap(p.Messages) { // no room: the peer stops reading
+				p.Messages <- envelope{}
 			}
 			for i := range 10 {
-				p.send(heartbeat(fmt.Sprint(i)))
+				p.Send(heartbeat(fmt.Sprint(i)))
 			}
 			t.Cleanup(func() {
-				for range p.messages {
+				for range p.Messages {
 				}
 			})
 			return r
@@ -478,21 +475,21 @@ func TestShutdown(t *testing.T) {
 func TestGarbageAndBigFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
-		p := r.service.accept()
-		p.send([]byte("hello"))
-		p.send([]byte(`{"type":"PayloadMessage","message":{"seqNum":"seven"}}`))
-		p.send(frame("FooMessage", "{}"))
-		p.send([]byte(strings.Repeat("{", 1<<20)))
-		p.send([]byte{0, 1, 2, 255})
+		p := r.service.Peer()
+		p.Send([]byte("hello"))
+		p.Send([]byte(`{"type":"PayloadMessage","message":{"seqNum":"seven"}}`))
+		p.Send(frame("FooMessage", "{}"))
+		p.Send([]byte(strings.Repeat("{", 1<<20)))
+		p.Send([]byte{0, 1, 2, 255})
 		_ = p.WriteMessage(websocket.BinaryMessage, heartbeat("binary"))
-		p.expect("HeartbeatAckRequest", "binary")
+		expect(t, p, "HeartbeatAckRequest", "binary")
 		for _, size := range []int{1 << 20, 4 << 20} {
 			one, _ := json.Marshal(map[string]any{
 				"messageId": "big", "clusterArn": clusterARN, "containerInstanceArn": instanceARN,
 				"tasks": []any{map[string]any{"arn": fmt.Sprint("a", size), "desiredStatus": "RUNNING", "group": strings.Repeat("x", size)}},
 			})
-			p.send(frame("PayloadMessage", string(one)))
-			p.expect("AckRequest", "big")
+			p.Send(frame("PayloadMessage", string(one)))
+			expect(t, p, "AckRequest", "big")
 			if got, known := r.engine.Task(fmt.Sprint("a", size)); !known || len(got.Group) != size {
 				t.Errorf("%d: %t", size, known)
 			}
@@ -509,21 +506,21 @@ func TestMessagesThatFindNoRoomAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.engine.block = make(chan struct{})
-		p := r.service.accept()
+		p := r.service.Peer()
 		for i := range 200 {
-			p.send(frame("PayloadMessage", fmt.Sprintf(`{"messageId":"m","clusterArn":"c","containerInstanceArn":"i","tasks":[{"arn":"a%d"}]}`, i)))
+			p.Send(frame("PayloadMessage", fmt.Sprintf(`{"messageId":"m","clusterArn":"c","containerInstanceArn":"i","tasks":[{"arn":"a%d"}]}`, i)))
 			if i == 0 {
 				synctest.Wait() // the worker is stuck with this one, and the lane is empty
 			}
 		}
-		p.send(heartbeat("b"))
-		p.expect("HeartbeatAckRequest", "b")
+		p.Send(heartbeat("b"))
+		expect(t, p, "HeartbeatAckRequest", "b")
 		if dropped := r.Stats().Dropped; dropped != 200-1-laneLimit {
 			t.Errorf("%d dropped", dropped)
 		}
 		close(r.engine.block)
 		for range 1 + laneLimit {
-			p.expect("AckRequest", "m")
+			expect(t, p, "AckRequest", "m")
 		}
 	})
 	l := newLane()
@@ -536,20 +533,20 @@ func TestMessagesThatFindNoRoomAreDropped(t *testing.T) {
 func TestConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
-		p := r.service.accept()
-		p.send(message(`[{"arn":"a","desiredStatus":"RUNNING","roleCredentials":{"credentialsId":"id","expiration":"e"}},{"arn":"b","desiredStatus":"RUNNING"}]`))
-		p.expect("AckRequest", "m")
-		p.expect("IAMRoleCredentialsAckRequest", "m")
-		p.send(frame("IAMRoleCredentialsMessage", `{"messageId":"c","taskArn":"a","roleType":"TaskApplication","roleCredentials":{"credentialsId":"id","secretAccessKey":"new"}}`))
-		p.expect("IAMRoleCredentialsAckRequest", "c")
-		p.end(1000)
-		p = r.service.accept()
-		p.send(manifest("manifest", "10", `[{"taskArn":"a","desiredStatus":"RUNNING"}]`))
-		p.expect("AckRequest", "manifest")
-		p.expect("TaskStopVerificationMessage", "manifest")
-		p.send(frame("TaskStopVerificationAck", `{"messageId":"manifest","stopTasks":[{"taskArn":"b"}]}`))
-		p.send(heartbeat("b"))
-		p.expect("HeartbeatAckRequest", "b")
+		p := r.service.Peer()
+		p.Send(message(`[{"arn":"a","desiredStatus":"RUNNING","roleCredentials":{"credentialsId":"id","expiration":"e"}},{"arn":"b","desiredStatus":"RUNNING"}]`))
+		expect(t, p, "AckRequest", "m")
+		expect(t, p, "IAMRoleCredentialsAckRequest", "m")
+		p.Send(frame("IAMRoleCredentialsMessage", `{"messageId":"c","taskArn":"a","roleType":"TaskApplication","roleCredentials":{"credentialsId":"id","secretAccessKey":"new"}}`))
+		expect(t, p, "IAMRoleCredentialsAckRequest", "c")
+		p.End(1000)
+		p = r.service.Peer()
+		p.Send(manifest("manifest", "10", `[{"taskArn":"a","desiredStatus":"RUNNING"}]`))
+		expect(t, p, "AckRequest", "manifest")
+		expect(t, p, "TaskStopVerificationMessage", "manifest")
+		p.Send(frame("TaskStopVerificationAck", `{"messageId":"manifest","stopTasks":[{"taskArn":"b"}]}`))
+		p.Send(heartbeat("b"))
+		expect(t, p, "HeartbeatAckRequest", "b")
 		synctest.Wait()
 		same(t, "stopped", r.engine.stopped, []string{"b"})
 		if a, _ := r.engine.Task("a"); a.Desired != task.Running {

@@ -251,20 +251,20 @@ func TestUpdateWhileAnotherIsDownloading(t *testing.T) {
 				})}},
 			}
 		})
-		p := r.service.accept()
-		p.send(order("StageUpdateMessage", "m1", "https://slow.test", "x"))
-		p.send(order("StageUpdateMessage", "m2", "https://slow.test", "x"))
-		p.expect("AckRequest", "m2") // the same update
-		p.send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
-		p.expect("AckRequest", "m")
-		p.send(order("PerformUpdateMessage", "m3", "https://slow.test", "x"))
-		p.expect("NackRequest", "m3")
-		p.send(order("StageUpdateMessage", "m4", "https://fast.test", hash(updateBody)))
-		p.expect("NackRequest", "m1") // a new update arrived
-		p.expect("AckRequest", "m4")
+		p := r.service.Peer()
+		p.Send(order("StageUpdateMessage", "m1", "https://slow.test", "x"))
+		p.Send(order("StageUpdateMessage", "m2", "https://slow.test", "x"))
+		expect(t, p, "AckRequest", "m2") // the same update
+		p.Send(message(`[{"arn":"a","desiredStatus":"RUNNING"}]`))
+		expect(t, p, "AckRequest", "m")
+		p.Send(order("PerformUpdateMessage", "m3", "https://slow.test", "x"))
+		expect(t, p, "NackRequest", "m3")
+		p.Send(order("StageUpdateMessage", "m4", "https://fast.test", hash(updateBody)))
+		expect(t, p, "NackRequest", "m1") // a new update arrived
+		expect(t, p, "AckRequest", "m4")
 		synctest.Wait()
-		p.send(frame("PerformUpdateMessage", `{"messageId":"m5"}`))
-		p.expect("AckRequest", "m5")
+		p.Send(frame("PerformUpdateMessage", `{"messageId":"m5"}`))
+		expect(t, p, "AckRequest", "m5")
 		<-performed
 	})
 }
@@ -293,7 +293,7 @@ func TestShutdownWhileAnUpdateIsDownloading(t *testing.T) {
 				return nil, r.Context().Err()
 			})}}}
 		})
-		r.service.accept().send(order("StageUpdateMessage", "m1", "https://slow.test", "x"))
+		r.service.Peer().Send(order("StageUpdateMessage", "m1", "https://slow.test", "x"))
 		synctest.Wait()
 		begun := time.Now()
 		r.stop()

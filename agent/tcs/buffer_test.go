@@ -22,7 +22,7 @@ func takeAll(b *buffer, now time.Time) string {
 func TestBufferKeepsTheNewestMessages(t *testing.T) {
 	b := newBuffer("full")
 	begun := time.Unix(1000, 0)
-	logged := logs.mark()
+	logged := logs.Mark()
 	for i := range bufferSize + 2 {
 		b.put(message{kind: fmt.Sprint(i), at: begun.Add(time.Duration(i) * time.Second)})
 	}

@@ -12,10 +12,10 @@ import (
 )
 
 // statuses are the next status request's; other requests are skipped.
-func statuses(p *peer) received {
-	p.t.Helper()
+func statuses(t *testing.T, p *peer) received {
+	t.Helper()
 	for {
-		if r := p.receive(); r.Type == kindStatus {
+		if r := p.Receive(); r.Type == kindStatus {
 			return r
 		}
 	}
@@ -31,12 +31,12 @@ func TestInstanceStatusIsReportedAfterEachExamination(t *testing.T) {
 			return nil
 		}))
 		created := float64(time.Now().Unix())
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t, func(c *Config, _ *service) { c.Doctor = doctor })
-		p := r.service.accept()
+		p := r.service.Peer()
 		want := func(status string, changed, updated float64) {
 			t.Helper()
-			got := statuses(p)
+			got := statuses(t, p)
 			if s := got.Message.Statuses; len(s) != 1 || s[0].Type != "ContainerRuntime" || s[0].Status != status || s[0].LastStatusChange != changed || s[0].LastUpdated != updated || got.Message.Metadata.RequestID == "" {
 				t.Errorf("%+v, want %s since %v, updated %v", s, status, changed-created, updated-created)
 			}
@@ -55,7 +55,7 @@ func TestInstanceStatusIsReportedAfterEachExamination(t *testing.T) {
 		doctor.Examine(t.Context())
 		want("IMPAIRED", created+60, created+45)
 		time.Sleep(2 * time.Minute)
-		for _, request := range p.pending() {
+		for _, request := range p.Pending() {
 			if request.Type == kindStatus {
 				t.Error("reported without an examination")
 			}
@@ -70,7 +70,7 @@ func TestInstanceStatusIsReportedAfterEachExamination(t *testing.T) {
 
 func TestInstanceStatusThatCouldNotBeSentIsSentLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := logs.mark()
+		logged := logs.Mark()
 		failed := false
 		r := start(t, func(c *Config, _ *service) {
 			c.Doctor = NewDoctor(Check{"ContainerRuntime", nil})
@@ -83,7 +83,7 @@ func TestInstanceStatusThatCouldNotBeSentIsSentLater(t *testing.T) {
 				return sign(ctx, url, payload)
 			}
 		})
-		statuses(r.service.accept())
+		statuses(t, r.service.Peer())
 		if at := time.Since(r.began); at != 2*statusInterval {
 			t.Errorf("the status came after %v", at)
 		}
@@ -95,11 +95,11 @@ func TestInstanceStatusThatCouldNotBeSentIsSentLater(t *testing.T) {
 
 func TestWithoutChecksThereIsNoStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t)
-		p := r.service.accept()
+		p := r.service.Peer()
 		time.Sleep(time.Minute)
-		for _, request := range p.pending() {
+		for _, request := range p.Pending() {
 			if request.Type == kindStatus {
 				t.Errorf("%+v", request)
 			}

@@ -32,10 +32,10 @@ func tasks(n int) stats.Metrics {
 func TestAnIdleInstanceReportsAtOnceAndEveryTwentySeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(c *Config, _ *service) { c.Doctor = NewDoctor(Check{"Never", nil}); c.Doctor.reported(0) })
-		p := r.service.accept()
+		p := r.service.Peer()
 		ids := map[string]bool{}
 		for i := range 10 {
-			request := p.receive()
+			request := p.Receive()
 			if request.Type != kindMetrics || !request.Message.Metadata.Idle || !request.Message.Metadata.Fin || request.header != "Authorization: signed" {
 				t.Errorf("%+v", request)
 			}
@@ -60,11 +60,11 @@ func TestMetricsAndHealthOfManyTasks(t *testing.T) {
 			src.metrics = tasks(25)
 			src.health = []stats.TaskHealth{{ARN: taskPrefix + "0", Containers: []stats.ContainerHealth{{Name: "c", Status: "HEALTHY", Since: time.Now()}}}}
 		})
-		p := r.service.accept()
+		p := r.service.Peer()
 		synctest.Wait()
 		var metrics []int
 		health := 0
-		for _, request := range p.pending() {
+		for _, request := range p.Pending() {
 			switch request.Type {
 			case kindMetrics:
 				metrics = append(metrics, len(request.Message.TaskMetrics))
@@ -80,15 +80,15 @@ func TestMetricsAndHealthOfManyTasks(t *testing.T) {
 
 func TestNothingToReportIsNoMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t, func(c *Config, _ *service) {
 			c.Source.(*source).err = stats.ErrNoMetrics
 			c.Doctor = NewDoctor(Check{"Never", nil})
 			c.Doctor.reported(0)
 		})
-		p := r.service.accept()
+		p := r.service.Peer()
 		time.Sleep(time.Minute)
-		if requests := p.pending(); len(requests) != 0 {
+		if requests := p.Pending(); len(requests) != 0 {
 			t.Errorf("%+v", requests)
 		}
 		if !strings.Contains(logged(), "Error collecting task metrics: stats engine: no task metrics to report") {
@@ -101,9 +101,9 @@ func TestNothingToReportIsNoMessage(t *testing.T) {
 func TestBufferedMessagesGoOutAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Bool
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t, func(_ *Config, s *service) {
-			s.refuse = func(_ int, w http.ResponseWriter) bool {
+			s.Refuse = func(_ int, w http.ResponseWriter) bool {
 				if open.Load() {
 					return false
 				}
@@ -113,10 +113,10 @@ func TestBufferedMessagesGoOutAfterAnOutage(t *testing.T) {
 		})
 		time.Sleep(3*time.Hour + 10*time.Second)
 		open.Store(true)
-		p := r.service.accept()
+		p := r.service.Peer()
 		synctest.Wait()
 		connected := time.Now()
-		requests := slices.DeleteFunc(p.pending(), func(r received) bool { return r.Type != kindMetrics })
+		requests := slices.DeleteFunc(p.Pending(), func(r received) bool { return r.Type != kindMetrics })
 		if len(requests) < 14 || len(requests) > bufferSize {
 			t.Errorf("%d messages", len(requests))
 		}
@@ -139,7 +139,7 @@ func TestDeadServiceCostsRetriesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(c *Config, s *service) {
 			c.Source.(*source).metrics = tasks(30)
-			s.refuse = func(_ int, w http.ResponseWriter) bool {
+			s.Refuse = func(_ int, w http.ResponseWriter) bool {
 				w.WriteHeader(http.StatusInternalServerError)
 				return true
 			}
@@ -149,12 +149,12 @@ func TestDeadServiceCostsRetriesOnly(t *testing.T) {
 			runtime.GC()
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
-			return m.HeapAlloc - uint64(logs.size())
+			return m.HeapAlloc - uint64(logs.Cap())
 		}
 		time.Sleep(time.Hour)
 		first, goroutines := heap(), runtime.NumGoroutine()
 		time.Sleep(5 * time.Hour)
-		if n := r.service.connects(); n < 6*50 || n > 6*60+10 {
+		if n := r.service.Connects(); n < 6*50 || n > 6*60+10 {
 			t.Errorf("%d connects in six hours", n)
 		}
 		if now := heap(); now > first+1<<20 {
@@ -193,15 +193,9 @@ func TestConnectsThatHang(t *testing.T) {
 	})
 }
 
-func (b *logBuffer) size() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all.Cap()
-}
-
 func TestDiscoveryFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t, func(c *Config, _ *service) { c.Endpoints = endpoints{errors.New("throttled")} })
 		time.Sleep(time.Minute)
 		got := r.Stats()
@@ -224,7 +218,7 @@ func TestRefusedConnects(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := start(t, func(_ *Config, s *service) {
-				s.refuse = func(n int, w http.ResponseWriter) bool {
+				s.Refuse = func(n int, w http.ResponseWriter) bool {
 					if n == 0 {
 						w.WriteHeader(http.StatusForbidden)
 						_, _ = w.Write([]byte(body))
@@ -236,8 +230,8 @@ func TestRefusedConnects(t *testing.T) {
 			if end := r.Stats().LastEnd; !strings.HasPrefix(end, want) {
 				t.Errorf("%s: %s", body, end)
 			}
-			r.service.accept() // none of them is final
-			if gap := r.service.gaps()[0]; gap < time.Second || gap > 1200*time.Millisecond {
+			r.service.Peer() // none of them is final
+			if gap := r.service.Gaps()[0]; gap < time.Second || gap > 1200*time.Millisecond {
 				t.Errorf("connected again after %v", gap)
 			}
 		})
@@ -252,13 +246,17 @@ func TestEndsOfALastingConnection(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				logged := logs.mark()
+				logged := logs.Mark()
 				r := start(t)
-				p := r.service.accept()
+				p := r.service.Peer()
 				time.Sleep(5 * time.Minute)
 				ended := time.Now()
-				p.end(code)
-				r.service.accept()
+				if code == 0 {
+					p.Drop()
+				} else {
+					p.End(code)
+				}
+				r.service.Peer()
 				if gap := time.Since(ended); gap > most || code >= 1008 && code != 1011 && gap < time.Second {
 					t.Errorf("connected again after %v", gap)
 				}
@@ -277,18 +275,18 @@ func TestShortConnectionsDoNotBecomeALoop(t *testing.T) {
 		r := start(t)
 		begun := time.Now()
 		for time.Since(begun) < 10*time.Minute {
-			r.service.accept().end(1000)
+			r.service.Peer().End(1000)
 		}
-		gaps := r.service.gaps()
+		gaps := r.service.Gaps()
 		if len(gaps) > 20 || gaps[0] != 0 || gaps[len(gaps)-1] < time.Minute {
 			t.Errorf("%v", gaps)
 		}
 		// One that lasts makes up for it.
-		p := r.service.accept()
+		p := r.service.Peer()
 		time.Sleep(2 * time.Minute)
 		ended := time.Now()
-		p.end(1000)
-		r.service.accept()
+		p.End(1000)
+		r.service.Peer()
 		if gap := time.Since(ended); gap != 0 {
 			t.Errorf("connected again after %v", gap)
 		}
@@ -297,12 +295,10 @@ func TestShortConnectionsDoNotBecomeALoop(t *testing.T) {
 
 func TestASilentServiceIsAskedToCloseTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mute := make(chan struct{})
-		defer close(mute)
-		logged := logs.mark()
-		r := start(t, func(_ *Config, s *service) { s.mute = mute })
-		p := r.service.accept()
-		err := p.lasts()
+		logged := logs.Mark()
+		r := start(t, func(_ *Config, s *service) { mute(t, s) })
+		p := r.service.Peer()
+		err := p.Lasts()
 		var end *websocket.CloseError
 		if !errors.As(err, &end) || end.Code != 1000 || end.Text != "ConnectionExpired: Reconnect to continue" {
 			t.Error(err)
@@ -325,17 +321,15 @@ func TestAcknowledgementsAndHeartbeatsKeepTheConnection(t *testing.T) {
 		"nothing":    `{"type":"StopTelemetrySessionMessage","message":{"message":"bye"}}`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			mute := make(chan struct{})
-			defer close(mute)
-			r := start(t, func(_ *Config, s *service) { s.mute = mute })
-			p := r.service.accept()
+			r := start(t, func(_ *Config, s *service) { mute(t, s) })
+			p := r.service.Peer()
 			closed := make(chan struct{})
-			go func() { defer close(closed); _ = p.lasts() }()
+			go func() { defer close(closed); _ = p.Lasts() }()
 			for range 20 { // ten minutes
 				select {
 				case <-closed:
 				default:
-					p.send(alive)
+					p.Send([]byte(alive))
 				}
 				time.Sleep(30 * time.Second)
 			}
@@ -348,7 +342,7 @@ func TestAcknowledgementsAndHeartbeatsKeepTheConnection(t *testing.T) {
 				if name == "nothing" {
 					t.Error("kept although nothing showed that the service works")
 				}
-				p.end(0)
+				p.Drop()
 				<-closed
 			}
 		})
@@ -358,14 +352,14 @@ func TestAcknowledgementsAndHeartbeatsKeepTheConnection(t *testing.T) {
 func TestConnectionsHaveAMaximumAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
-		p := r.service.accept()
+		p := r.service.Peer()
 		begun := time.Now()
-		_ = p.lasts()
+		_ = p.Lasts()
 		if age := time.Since(begun); age < 30*time.Minute || age > 35*time.Minute {
 			t.Errorf("ended after %v", age)
 		}
 		ended := time.Now()
-		r.service.accept()
+		r.service.Peer()
 		if gap := time.Since(ended); gap != 0 {
 			t.Errorf("connected again after %v", gap)
 		}
@@ -374,11 +368,11 @@ func TestConnectionsHaveAMaximumAge(t *testing.T) {
 
 func TestUnreadableMessagesAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t)
-		p := r.service.accept()
+		p := r.service.Peer()
 		for _, text := range []string{"not json", `{"type":"Brandnew","message":{}}`, `{"type":"ServerException","message":{"message":"oops"}}`} {
-			p.send(text)
+			p.Send([]byte(text))
 		}
 		time.Sleep(time.Minute)
 		got := r.Stats()
@@ -401,7 +395,7 @@ func TestUnreadableMessagesAreIgnored(t *testing.T) {
 func TestWithoutCredentialsNothingIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var signed atomic.Int32
-		logged := logs.mark()
+		logged := logs.Mark()
 		r := start(t, func(c *Config, _ *service) {
 			sign := c.Sign
 			c.Sign = func(ctx context.Context, url string, payload []byte) (http.Header, error) {
@@ -411,8 +405,8 @@ func TestWithoutCredentialsNothingIsSent(t *testing.T) {
 				return sign(ctx, url, payload)
 			}
 		})
-		p := r.service.accept()
-		if request := p.receive(); request.at.Sub(r.began) != publishInterval {
+		p := r.service.Peer()
+		if request := p.Receive(); request.at.Sub(r.began) != publishInterval {
 			t.Errorf("the first request came after %v", request.at.Sub(r.began))
 		}
 		if text := logged(); !strings.Contains(text, "Error publishing metrics") || !strings.Contains(text, "no credentials") {
@@ -427,7 +421,7 @@ func TestWithoutCredentialsNothingIsSent(t *testing.T) {
 func TestShutdownDoesNotWaitForABackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(_ *Config, s *service) {
-			s.refuse = func(_ int, w http.ResponseWriter) bool { w.WriteHeader(500); return true }
+			s.Refuse = func(_ int, w http.ResponseWriter) bool { w.WriteHeader(500); return true }
 		})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
@@ -439,14 +433,14 @@ func TestShutdownDoesNotWaitForABackoff(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
-		p := r.service.accept()
+		p := r.service.Peer()
 		synctest.Wait()
 		begun := time.Now()
 		r.stop()
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("took %v", took)
 		}
-		_ = p.lasts()
+		_ = p.Lasts()
 	})
 }
 
@@ -454,18 +448,18 @@ func TestADeregisteredInstanceIsSilentUntilItIsAcceptedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var accepted atomic.Bool
 		r := start(t, func(c *Config, _ *service) { c.Accepted = accepted.Load })
-		p := r.service.accept()
+		p := r.service.Peer()
 		synctest.Wait()
 		asked := len(r.source.asked)
 		r.Deregistered()
-		_ = p.lasts()
+		_ = p.Lasts()
 		time.Sleep(6 * time.Hour)
-		if r.Connected() || r.service.connects() != 1 || len(r.source.asked) != asked {
+		if r.Connected() || r.service.Connects() != 1 || len(r.source.asked) != asked {
 			t.Errorf("%+v; asked %d times for metrics", r.Stats(), len(r.source.asked)-asked)
 		}
 		accepted.Store(true)
-		p = r.service.accept()
-		first := p.receive()
+		p = r.service.Peer()
+		first := p.Receive()
 		if at := time.UnixMilli(int64(first.Message.Timestamp * 1000)); time.Since(at) > publishInterval {
 			t.Errorf("sent what was measured at %v", at)
 		}
@@ -478,7 +472,7 @@ func TestDeregisteredDuringABackoff(t *testing.T) {
 		var accepted atomic.Bool
 		r := start(t, func(c *Config, s *service) {
 			c.Accepted = accepted.Load
-			s.refuse = func(_ int, w http.ResponseWriter) bool {
+			s.Refuse = func(_ int, w http.ResponseWriter) bool {
 				if accepted.Load() {
 					return false
 				}
@@ -490,12 +484,12 @@ func TestDeregisteredDuringABackoff(t *testing.T) {
 		r.Deregistered()
 		r.Deregistered()
 		synctest.Wait()
-		before := r.service.connects()
+		before := r.service.Connects()
 		time.Sleep(time.Hour)
-		if n := r.service.connects(); n != before {
+		if n := r.service.Connects(); n != before {
 			t.Errorf("%d connects of a deregistered instance", n-before)
 		}
 		accepted.Store(true)
-		r.service.accept().receive()
+		r.service.Peer().Receive()
 	})
 }

@@ -19,7 +19,7 @@ import (
 // dial connects to talk over a pipe.
 func dial(t *testing.T, talk func(*websocket.Conn, *http.Request)) *Conn {
 	t.Helper()
-	d := Dialer{NetDial: serve(t, talk).dial}
+	d := Dialer{NetDial: serve(t, talk).Dial}
 	conn, err := d.Dial(t.Context(), "ws://acs.test/ws?")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/aws/amazon-ecs-agent/agent/wsconn/wsconntest"
 )
 
 func TestURL(t *testing.T) {
@@ -47,7 +49,7 @@ func TestURL(t *testing.T) {
 func TestDialSendsTheSignedHeadersAndNoExtras(t *testing.T) {
 	got := make(chan *http.Request, 1)
 	p := serve(t, func(c *websocket.Conn, r *http.Request) { got <- r; drain(c) })
-	d := Dialer{NetDial: p.dial, Sign: func(_ context.Context, u string) (http.Header, error) {
+	d := Dialer{NetDial: p.Dial, Sign: func(_ context.Context, u string) (http.Header, error) {
 		if u != "ws://acs.test:8080/ws?a=b+c" {
 			t.Errorf("signed %q", u)
 		}
@@ -98,12 +100,11 @@ func TestRefusedUpgrade(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPipes()
-			serveOn(t, p, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			p := wsconntest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusBadRequest)
 				_, _ = io.WriteString(w, c.body)
 			}))
-			d := Dialer{NetDial: p.dial, ErrorTypes: types}
+			d := Dialer{NetDial: p.Dial, ErrorTypes: types}
 			_, err := d.Dial(t.Context(), "ws://acs.test/ws?")
 			if err == nil || err.Error() != c.want {
 				t.Fatalf("got  %v\nwant %s", err, c.want)
@@ -236,7 +237,7 @@ func TestSocksProxy(t *testing.T) {
 }
 
 // relay is a SOCKS 5 proxy for one connection to acs.test:80.
-func relay(t *testing.T, p *pipes, near net.Conn) {
+func relay(t *testing.T, p *wsconntest.Pipes, near net.Conn) {
 	defer near.Close()
 	hello := make([]byte, 2)
 	_, _ = io.ReadFull(near, hello)
@@ -250,7 +251,7 @@ func relay(t *testing.T, p *pipes, near net.Conn) {
 		t.Errorf("asked for %q", target)
 	}
 	_, _ = near.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
-	far, err := p.dial(context.Background(), "", "")
+	far, err := p.Dial(context.Background(), "", "")
 	if err != nil {
 		return
 	}
