@@ -17,10 +17,6 @@ const (
 	// inactivityTimeout, plus up to as much again, is how long the service may send nothing that the agent understands.
 	inactivityTimeout = 60 * time.Second
 	inactivityJitter  = 60 * time.Second
-	// maxAge, plus its jitter, is when the agent asks the service to end the connection, so that connections spread anew
-	// over the service's hosts.
-	maxAge       = 30 * time.Minute
-	maxAgeJitter = 5 * time.Minute
 	// farewell is how long the service may take to answer the agent's close frame.
 	farewell = 3 * time.Minute
 	// settled, plus its jitter, is after how long a connection counts as a success and the backoff starts over.
@@ -29,8 +25,6 @@ const (
 
 	// beatLimit is how many heartbeats may wait to be answered.
 	beatLimit = 16
-
-	expiredText = "ConnectionExpired: Reconnect to continue"
 )
 
 var (
@@ -50,10 +44,8 @@ func (s *Session) converse(ctx context.Context) ending {
 		return ending{err: err}
 	}
 	s.everConnected = true
-	s.counts.connects.Add(1)
-	s.counts.since.Store(time.Now().UnixNano())
-	s.counts.connected.Store(true)
-	defer s.counts.connected.Store(false)
+	s.counts.Opened()
+	defer s.counts.Closed()
 	return s.serve(ctx, conn)
 }
 
@@ -118,7 +110,7 @@ func (s *Session) serve(ctx context.Context, conn *wsconn.Conn) ending {
 		inactivity: time.NewTimer(jittered(inactivityTimeout, inactivityJitter)),
 	}
 	defer c.inactivity.Stop()
-	ageTimer := time.NewTimer(jittered(maxAge, maxAgeJitter))
+	ageTimer := time.NewTimer(wsconn.MaxAge())
 	defer ageTimer.Stop()
 	settledTimer := time.NewTimer(jittered(settled, settledJitter))
 	defer settledTimer.Stop()
@@ -171,11 +163,11 @@ func (s *Session) read(c *connection) error {
 		}
 		r, err := decode(data)
 		if err != nil {
-			s.counts.unreadable.Add(1)
+			s.counts.Unreadable.Add(1)
 			logger.Warn("Dropped a message from ACS", logger.Err(err))
 			continue
 		}
-		s.counts.received.Add(1)
+		s.counts.Received.Add(1)
 		c.inactivity.Reset(jittered(inactivityTimeout, inactivityJitter))
 		s.dispatch(c, r)
 	}
@@ -209,7 +201,7 @@ func (s *Session) dispatch(c *connection, r received) {
 		}
 	}
 	if !room {
-		s.counts.dropped.Add(1)
+		s.counts.Dropped.Add(1)
 		logger.Warn("Dropped a message from ACS because too many wait already; the service will send it again", logger.F("type", r.kind))
 	}
 }

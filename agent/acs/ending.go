@@ -32,24 +32,8 @@ func (e ending) deregistered() bool { return strings.Contains(e.err.Error(), ina
 // valid reports whether the connection was ended in one of the ways in which the service ends connections now and then.
 func (e ending) valid() bool { return e.orderly() || e.dropped() }
 
-// orderly: with a close frame that says normal closure or going away.
-func (e ending) orderly() bool { return e.closedWith(wsconn.CloseNormal, wsconn.CloseGoingAway) }
-
-// dropped: without a close frame, or with one that says internal error.
-func (e ending) dropped() bool { return e.closedWith(wsconn.CloseAbnormal, wsconn.CloseInternal) }
-
-func (e ending) closedWith(codes ...int) bool {
-	if !e.connected {
-		return false
-	}
-	code, ok := wsconn.CloseCode(e.err)
-	for _, c := range codes {
-		if ok && c == code {
-			return true
-		}
-	}
-	return false
-}
+func (e ending) orderly() bool { return e.connected && wsconn.Orderly(e.err) }
+func (e ending) dropped() bool { return e.connected && wsconn.Dropped(e.err) }
 
 // waits are those between connections.
 type waits struct {

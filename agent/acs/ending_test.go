@@ -129,7 +129,7 @@ func TestShortConnectionsNeverLoop(t *testing.T) {
 		}
 	}
 	b := newWaits()
-	if wait := b.after(ending{err: closed(1006), connected: true, lived: maxAge, expired: true}); wait != 0 {
+	if wait := b.after(ending{err: closed(1006), connected: true, lived: wsconn.MaxAge(), expired: true}); wait != 0 {
 		t.Errorf("dropped after the agent asked for the end: waits %v", wait)
 	}
 	if wait := b.after(ending{err: closed(1000), connected: true, lived: time.Second}); wait != 0 {

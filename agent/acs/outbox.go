@@ -42,7 +42,7 @@ func (s *Session) enqueue(o outgoing) {
 	select {
 	case s.outbox <- o:
 	default:
-		s.counts.sendFailures.Add(1)
+		s.counts.SendFailures.Add(1)
 		logger.Warn("Dropped an answer to ACS because too many wait for a connection", logger.F("type", o.kind))
 		o.done(errOutboxFull)
 	}
@@ -56,7 +56,7 @@ func (s *Session) write(ctx context.Context, c *connection) {
 		case <-ctx.Done():
 			return
 		case <-c.age:
-			if err := c.conn.WriteClose(wsconn.CloseNormal, expiredText); err != nil {
+			if err := c.conn.WriteExpired(); err != nil {
 				logger.Warn("Could not send the close frame to ACS", logger.Err(err))
 				_ = c.conn.Close()
 			}
@@ -76,10 +76,10 @@ func (s *Session) send(c *connection, o outgoing) {
 		err = c.conn.WriteText(data)
 	}
 	if err != nil {
-		s.counts.sendFailures.Add(1)
+		s.counts.SendFailures.Add(1)
 		logger.Warn("Could not send an answer to ACS", logger.F("type", o.kind), logger.Err(err))
 	} else {
-		s.counts.sent.Add(1)
+		s.counts.Sent.Add(1)
 		logger.Debug("Sent an answer to ACS", logger.F("type", o.kind))
 	}
 	o.done(err)

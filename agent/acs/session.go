@@ -102,7 +102,7 @@ type Session struct {
 	known      int64  // highest sequence number seen
 	manifestID string // of the last accepted manifest, until its stops were verified
 
-	counts counters
+	counts wsconn.Counts
 }
 
 // New gives a session that has not begun.
@@ -119,6 +119,12 @@ func New(config Config) *Session {
 	return s
 }
 
+// Connected reports whether there is a connection now.
+func (s *Session) Connected() bool { return s.counts.Connected() }
+
+// Stats returns the numbers as they are now.
+func (s *Session) Stats() wsconn.Stats { return s.counts.Stats() }
+
 // Run talks to the service until ctx ends, over as many connections as it takes. It never gives up; it returns nil.
 func (s *Session) Run(ctx context.Context) error {
 	var owned sync.WaitGroup
@@ -133,7 +139,7 @@ func (s *Session) Run(ctx context.Context) error {
 			break
 		}
 		wait := s.waits.after(e)
-		s.counts.ended(e)
+		s.counts.Ended(e.err, e.connected)
 		report(e, wait)
 		if e.deregistered() && s.config.Deregistered != nil {
 			s.config.Deregistered()

@@ -176,7 +176,7 @@ func TestSilentServiceIsLeft(t *testing.T) {
 		if lived < 60*time.Second || lived >= 120*time.Second {
 			t.Errorf("closed after %v", lived)
 		}
-		if code, ok := wsconn.CloseCode(p.Err); !ok || code != wsconn.CloseAbnormal {
+		if !wsconn.Dropped(p.Err) {
 			t.Errorf("ended with %v, want no close frame", p.Err)
 		}
 		synctest.Wait()

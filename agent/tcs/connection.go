@@ -17,14 +17,8 @@ const (
 	// heartbeat.
 	heartbeatTimeout = 60 * time.Second
 	heartbeatJitter  = 60 * time.Second
-	// maxAge, plus its jitter, is when the agent asks the service to end the connection, so that connections spread anew
-	// over the service's hosts.
-	maxAge       = 30 * time.Minute
-	maxAgeJitter = 5 * time.Minute
 	// statusInterval is how often a new status of the instance is looked for.
 	statusInterval = 20 * time.Second
-
-	expiredText = "ConnectionExpired: Reconnect to continue"
 )
 
 // converse makes one connection and serves it to its end.
@@ -33,8 +27,8 @@ func (s *Session) converse(ctx context.Context) ending {
 	if err != nil {
 		return ending{err: err}
 	}
-	s.counts.opened()
-	defer s.counts.connected.Store(false)
+	s.counts.Opened()
+	defer s.counts.Closed()
 	return s.serve(ctx, address, conn)
 }
 
@@ -78,7 +72,7 @@ func (s *Session) serve(ctx context.Context, address string, conn *wsconn.Conn) 
 	begun := time.Now()
 	heartbeat := time.NewTimer(heartbeatTimeout + rand.N(heartbeatJitter))
 	defer heartbeat.Stop()
-	age := time.NewTimer(maxAge + rand.N(maxAgeJitter))
+	age := time.NewTimer(wsconn.MaxAge())
 	defer age.Stop()
 
 	var writer sync.WaitGroup
@@ -110,9 +104,9 @@ func (s *Session) serve(ctx context.Context, address string, conn *wsconn.Conn) 
 		if expired && !closing {
 			// The service answers with its own close frame. If it is dead, the reader's deadline ends the connection.
 			closing = true
-			logger.Warn("Closing connection", logger.F("reason", expiredText))
+			logger.Warn("Closing connection", logger.F("reason", wsconn.ExpiredText))
 			stopWriting() // the buffers wait for the next connection
-			if err := conn.WriteClose(wsconn.CloseNormal, expiredText); err != nil {
+			if err := conn.WriteExpired(); err != nil {
 				logger.Warn("Could not send the close frame to TCS", logger.Err(err))
 				_ = conn.Close()
 			}
@@ -137,11 +131,11 @@ func (s *Session) read(conn *wsconn.Conn, alive func()) error {
 		}
 		kind, text, err := decode(data)
 		if err != nil {
-			s.counts.unreadable.Add(1)
+			s.counts.Unreadable.Add(1)
 			logger.Warn(fmt.Sprintf("Unable to handle message from backend: %v", err))
 			continue
 		}
-		s.counts.received.Add(1)
+		s.counts.Received.Add(1)
 		if proofs[kind] {
 			alive()
 			continue

@@ -3,7 +3,6 @@ package tcs
 import (
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/backoff"
@@ -38,16 +37,8 @@ func (e ending) deregistered() bool { return errors.Is(e.err, errDeregistered) }
 // valid reports whether the connection was ended in one of the ways in which the service ends connections now and then.
 func (e ending) valid() bool { return e.orderly() || e.dropped() }
 
-// orderly: with a close frame that says normal closure or going away.
-func (e ending) orderly() bool { return e.closedWith(wsconn.CloseNormal, wsconn.CloseGoingAway) }
-
-// dropped: without a close frame, or with one that says internal error.
-func (e ending) dropped() bool { return e.closedWith(wsconn.CloseAbnormal, wsconn.CloseInternal) }
-
-func (e ending) closedWith(codes ...int) bool {
-	code, ok := wsconn.CloseCode(e.err)
-	return e.connected && ok && slices.Contains(codes, code)
-}
+func (e ending) orderly() bool { return e.connected && wsconn.Orderly(e.err) }
+func (e ending) dropped() bool { return e.connected && wsconn.Dropped(e.err) }
 
 // waits are those between connections.
 type waits struct {

@@ -73,7 +73,7 @@ type Session struct {
 	silent       atomic.Bool   // nothing is collected or sent
 
 	waits  waits // owned by Run's goroutine
-	counts counters
+	counts wsconn.Counts
 }
 
 // New gives a session that has not begun.
@@ -100,6 +100,12 @@ func (s *Session) Deregistered() {
 	}
 }
 
+// Connected reports whether there is a connection now.
+func (s *Session) Connected() bool { return s.counts.Connected() }
+
+// Stats returns the numbers as they are now.
+func (s *Session) Stats() wsconn.Stats { return s.counts.Stats() }
+
 // Run collects and talks to the service until ctx ends, over as many connections as it takes. It never gives up; it
 // returns nil.
 func (s *Session) Run(ctx context.Context) error {
@@ -119,7 +125,7 @@ func (s *Session) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		s.counts.ended(e)
+		s.counts.Ended(e.err, e.connected)
 		if e.deregistered() {
 			logger.Info("The container instance is deregistered; its telemetry ends")
 			continue

@@ -45,14 +45,14 @@ func (w *writer) send(ctx context.Context, kind string, body []byte) error {
 	header, err := w.session.config.Sign(signing, w.address, payload)
 	cancel()
 	if err != nil {
-		w.session.counts.sendFailures.Add(1)
+		w.session.counts.SendFailures.Add(1)
 		return fmt.Errorf("sign %s: %w", kind, err)
 	}
 	if err := w.conn.WriteText(frame(header, payload)); err != nil {
-		w.session.counts.sendFailures.Add(1)
+		w.session.counts.SendFailures.Add(1)
 		return fmt.Errorf("send %s: %w", kind, err)
 	}
-	w.session.counts.sent.Add(1)
+	w.session.counts.Sent.Add(1)
 	logger.Debug("Sent a message to TCS", logger.F("type", kind), logger.F("bytes", len(body)))
 	return nil
 }

@@ -22,14 +22,6 @@ const (
 	closeTimeout = 10 * time.Second
 )
 
-// Close codes of RFC 6455 that callers distinguish.
-const (
-	CloseNormal    = websocket.CloseNormalClosure     // 1000
-	CloseGoingAway = websocket.CloseGoingAway         // 1001
-	CloseAbnormal  = websocket.CloseAbnormalClosure   // 1006: the peer dropped TCP without a close frame
-	CloseInternal  = websocket.CloseInternalServerErr // 1011
-)
-
 // Conn is an established connection. One goroutine may read; any number may write. Close ends all of them.
 type Conn struct {
 	ws *websocket.Conn
@@ -46,7 +38,7 @@ func (c *Conn) Read() (data []byte, binary bool, err error) {
 }
 
 // WriteText sends one text message. A failed write ends the connection: the peer may have seen a part of the message.
-// After WriteClose nothing more is sent and the error is websocket.ErrCloseSent.
+// After WriteExpired nothing more is sent and the error is websocket.ErrCloseSent.
 func (c *Conn) WriteText(data []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -60,9 +52,11 @@ func (c *Conn) WriteText(data []byte) error {
 	return err
 }
 
-// WriteClose sends a close frame. The peer is expected to answer with its own, which ends Read.
-func (c *Conn) WriteClose(code int, text string) error {
-	return c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(closeTimeout))
+// WriteExpired sends the close frame that asks for the end of the connection. The peer is expected to answer with its own,
+// which ends Read.
+func (c *Conn) WriteExpired() error {
+	frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, ExpiredText)
+	return c.ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(closeTimeout))
 }
 
 // Close ends the connection at once, without a close frame. Reads and writes in progress fail.
@@ -76,14 +70,4 @@ func transport(conn net.Conn) net.Conn {
 		return secured.NetConn()
 	}
 	return conn
-}
-
-// CloseCode returns the code of the close frame that ended a Read; CloseAbnormal when the peer dropped the connection
-// without one. ok is false for every other error.
-func CloseCode(err error) (code int, ok bool) {
-	var end *websocket.CloseError
-	if errors.As(err, &end) {
-		return end.Code, true
-	}
-	return 0, false
 }

@@ -58,24 +58,24 @@ func TestBinaryMessagesAreMarked(t *testing.T) {
 	}
 }
 
-func TestCloseCode(t *testing.T) {
-	for _, code := range []int{1000, 1001, 1002, 1008, 1011, 1013} {
+func TestHowThePeerEndsAConnection(t *testing.T) {
+	for code, want := range map[int]struct{ orderly, dropped bool }{
+		1000: {orderly: true}, 1001: {orderly: true}, 1011: {dropped: true}, 1002: {}, 1008: {}, 1013: {},
+	} {
 		conn := dial(t, func(c *websocket.Conn, _ *http.Request) {
 			_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, "bye"), time.Now().Add(time.Second))
 			drain(c)
 		})
-		_, _, err := conn.Read()
-		if got, ok := CloseCode(err); !ok || got != code {
+		if _, _, err := conn.Read(); err == nil || Orderly(err) != want.orderly || Dropped(err) != want.dropped {
 			t.Errorf("close frame %d: %v", code, err)
 		}
 	}
 	conn := dial(t, func(*websocket.Conn, *http.Request) {})
-	_, _, err := conn.Read()
-	if got, ok := CloseCode(err); !ok || got != CloseAbnormal {
+	if _, _, err := conn.Read(); Orderly(err) || !Dropped(err) {
 		t.Errorf("dropped: %v", err)
 	}
-	if _, ok := CloseCode(errors.New("connection reset by peer")); ok {
-		t.Error("a reset is no close code")
+	if reset := errors.New("connection reset by peer"); Orderly(reset) || Dropped(reset) {
+		t.Error("a reset is none of them")
 	}
 }
 
@@ -166,14 +166,14 @@ func TestCloseFrameFromHere(t *testing.T) {
 		_, _, err := c.ReadMessage() // answers the close frame
 		got <- err
 	})
-	if err := conn.WriteClose(CloseNormal, "ConnectionExpired: Reconnect to continue"); err != nil {
+	if err := conn.WriteExpired(); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.WriteText([]byte("x")); !errors.Is(err, websocket.ErrCloseSent) {
 		t.Error("write after the close frame:", err)
 	}
 	_, _, err := conn.Read()
-	if code, _ := CloseCode(err); code != CloseNormal {
+	if !Orderly(err) {
 		t.Error(err)
 	}
 	var end *websocket.CloseError
