@@ -13,11 +13,17 @@ import (
 
 // Tasks that start side by side mostly have the same role and want the same parameters; each on its own would soon meet
 // the rate limit of the service.
+//
+// A call takes ten names. One that is full leaves at once. One that has room takes along what other tasks will want that
+// were accepted already; if there is room still, it leaves when no other task has come for gatherFor and no call of another
+// task is under way, but not later than gatherMost. So tasks that were accepted together make as few calls as their distinct
+// names allow, however long it takes until each of them comes, and so do tasks that come while calls of others are under
+// way. Tasks that come one by one, with pauses, make one more for each pause.
 const (
-	// gatherFor is how long a call that has room for more names waits for another task, and gatherMost for all of them.
 	gatherFor  = 20 * time.Millisecond
 	gatherMost = 200 * time.Millisecond
-	// shareFor is how old a call may be for its answer to serve one more task. A task never gets a value that is older.
+	// shareFor is how much older than a task the answer may be that serves it, and how long a call may be under way that one
+	// more task joins.
 	shareFor = time.Second
 )
 
@@ -35,22 +41,28 @@ type source struct{ role, region string }
 
 // pool are the calls of a source that may still serve somebody.
 type pool struct {
-	open   *call // takes more names; nil: there is none
-	byName map[string]*call
-	last   time.Time // when a task came last
+	source   source
+	open     *call            // takes more names; nil: there is none
+	byName   map[string]*call // who reads a name, or has read it
+	flying   map[*call]bool   // under way
+	expected []*expectation   // in the order in which the tasks were accepted
+	last     time.Time        // when a task came last
 }
 
 // call reads up to awsapi.MaxParameters parameters. It goes on while somebody waits for it.
 type call struct {
-	source source
+	pool   *pool
 	keys   awsclient.CredentialsProvider // of the read that began it
 	names  []string
-	full   chan struct{} // closed when there is no more room
+	ctx    context.Context
 	cancel context.CancelFunc
 	// begun by this read; mixed is set when another one's names came to it.
 	by      *read
 	mixed   bool
 	waiting int
+
+	begun, sent time.Time
+	timer       *time.Timer // looks whether the call may leave
 
 	done    chan struct{} // closed when what follows is set
 	found   []awsapi.Parameter
@@ -60,6 +72,7 @@ type call struct {
 
 // read is what one task wants of one region.
 type read struct {
+	task   string // ARN
 	source source
 	keys   awsclient.CredentialsProvider
 	names  []string // distinct
@@ -69,12 +82,18 @@ type read struct {
 	errs    []error
 }
 
+// joined is a call, and what of a read it answers.
+type joined struct {
+	*call
+	names []string
+}
+
 // do makes the read. When ctx ends it returns at once, and calls that nobody waits for any more end before.
 func (r *reader) do(ctx context.Context, want *read) {
 	want.values = map[string]string{}
-	calls := r.join(ctx, want)
 	var alone []string
-	for _, c := range calls {
+	for _, j := range r.join(ctx, want) {
+		c := j.call
 		select {
 		case <-c.done:
 			r.leave(c)
@@ -85,25 +104,13 @@ func (r *reader) do(ctx context.Context, want *read) {
 			want.errs = append(want.errs, ctx.Err())
 			continue
 		}
-		names := want.of(c)
 		if c.err != nil && (c.by != want || c.mixed) && definite(c.err) {
-			alone = append(alone, names...) // another task's name, or its credentials, may be to blame
+			alone = append(alone, j.names...) // another task's name, or its credentials, may be to blame
 			continue
 		}
-		want.take(names, c.found, c.invalid, c.err)
+		want.take(j.names, c.found, c.invalid, c.err)
 	}
 	r.readAlone(ctx, want, alone)
-}
-
-// of are the names that a call reads for this read.
-func (w *read) of(c *call) []string {
-	var names []string
-	for _, name := range w.names {
-		if slices.Contains(c.names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // take notes what came of names.
@@ -161,99 +168,156 @@ func definite(err error) bool {
 }
 
 // join finds or begins the calls that answer want.
-func (r *reader) join(ctx context.Context, want *read) []*call {
+func (r *reader) join(ctx context.Context, want *read) []joined {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p := r.pool(want.source)
+	p.last = time.Now()
+	accepted := p.last
+	came := p.expectation(want.task)
+	if came != nil {
+		accepted = came.accepted
+	}
+	var calls []joined
+	for _, name := range want.names {
+		c := p.byName[name]
+		if c == nil || !c.serves(accepted) {
+			c = r.add(ctx, p, want, name)
+		}
+		i := slices.IndexFunc(calls, func(j joined) bool { return j.call == c })
+		if i < 0 {
+			c.waiting++
+			calls, i = append(calls, joined{call: c}), len(calls)
+		}
+		calls[i].names = append(calls[i].names, name)
+	}
+	if came != nil {
+		r.fulfil(p, came)
+	}
+	r.advance(p)
+	r.dropIfIdle(p)
+	return calls
+}
+
+func (r *reader) pool(s source) *pool {
 	if r.pools == nil {
 		r.pools = map[source]*pool{}
 	}
-	p := r.pools[want.source]
+	p := r.pools[s]
 	if p == nil {
-		p = &pool{byName: map[string]*call{}}
-		r.pools[want.source] = p
+		p = &pool{source: s, byName: map[string]*call{}, flying: map[*call]bool{}}
+		r.pools[s] = p
 	}
-	p.last = time.Now()
-	var calls []*call
-	for _, name := range want.names {
-		c := p.byName[name]
-		if c == nil {
-			c = r.add(ctx, p, want, name)
-		}
-		if !slices.Contains(calls, c) {
-			c.waiting++
-			calls = append(calls, c)
-		}
-	}
-	return calls
+	return p
 }
+
+// serves reports whether a task that was accepted at this time may have the call's answer.
+func (c *call) serves(accepted time.Time) bool {
+	if c.sent.IsZero() {
+		return true
+	}
+	select {
+	case <-c.done:
+		return c.sent.After(accepted.Add(-shareFor))
+	default:
+		return !c.aged() // it may hang
+	}
+}
+
+func (c *call) aged() bool { return !c.sent.IsZero() && time.Since(c.sent) >= shareFor }
 
 // add puts a name into the open call.
 func (r *reader) add(ctx context.Context, p *pool, want *read, name string) *call {
 	c := p.open
 	if c == nil {
-		workCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		c = &call{source: want.source, keys: want.keys, by: want, full: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
+		c = &call{pool: p, keys: want.keys, by: want, begun: time.Now(), done: make(chan struct{})}
+		c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		c.timer = time.AfterFunc(gatherMost, func() { r.look(c) })
 		p.open = c
-		go r.run(workCtx, c)
 	}
-	c.mixed = c.mixed || c.by != want
-	c.names = append(c.names, name)
-	p.byName[name] = c
-	if len(c.names) == awsapi.MaxParameters {
-		p.open = nil
-		close(c.full)
-	}
+	r.put(p, name, c.by != want)
 	return c
 }
 
-// run makes a call once it is full or has waited long enough.
-func (r *reader) run(ctx context.Context, c *call) {
+// put adds a name to the open call, which leaves when it is full.
+func (r *reader) put(p *pool, name string, mixed bool) {
+	c := p.open
+	c.mixed = c.mixed || mixed
+	c.names = append(c.names, name)
+	p.byName[name] = c
+	if len(c.names) == awsapi.MaxParameters {
+		r.send(p)
+	}
+}
+
+// look sends a call if it is time.
+func (r *reader) look(c *call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.pool.open == c {
+		r.advance(c.pool)
+	}
+}
+
+// advance sends the open call if it is time, else sets its timer.
+func (r *reader) advance(p *pool) {
+	r.fill(p)
+	if p.open == nil {
+		return
+	}
+	if pause := p.pause(p.open); pause > 0 {
+		p.open.timer.Reset(pause)
+	} else {
+		r.send(p)
+	}
+}
+
+// pause is how long a call that has room may wait on.
+func (p *pool) pause(c *call) time.Duration {
+	end := c.begun.Add(gatherMost)
+	next := p.last.Add(gatherFor)
+	if p.others(c) || next.After(end) {
+		next = end
+	}
+	return time.Until(next)
+}
+
+// others reports whether a call is under way that another task began.
+func (p *pool) others(c *call) bool {
+	for f := range p.flying {
+		if f.by != c.by {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reader) send(p *pool) {
+	c := p.open
+	p.open = nil
+	c.timer.Stop()
+	c.sent = time.Now()
+	p.flying[c] = true
+	go r.run(c)
+}
+
+// run makes a call.
+func (r *reader) run(c *call) {
+	p := c.pool
 	defer close(c.done)
 	defer c.cancel()
 	aging := time.AfterFunc(shareFor, func() { r.retire(c) }) // also while it hangs
-	r.gather(ctx, c)
-	c.found, c.invalid, c.err = r.services.Parameters(ctx, c.source.region, c.keys, c.names)
-	if c.err != nil {
-		aging.Stop()
-		r.retire(c)
-	}
-}
-
-// gather waits until the call is full or no more tasks come.
-func (r *reader) gather(ctx context.Context, c *call) {
-	end := time.Now().Add(gatherMost)
-	for {
-		pause, open := r.pause(c, end)
-		if !open {
-			return
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-c.full:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-	}
-}
-
-// pause is how long the call may wait on; when that is over it takes no more names.
-func (r *reader) pause(c *call, end time.Time) (pause time.Duration, open bool) {
+	c.found, c.invalid, c.err = r.services.Parameters(c.ctx, p.source.region, c.keys, c.names)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.pools[c.source]
-	if p == nil || p.open != c {
-		return 0, false // full, or nobody waits any more
+	delete(p.flying, c)
+	if c.err != nil {
+		aging.Stop()
+		r.retireLocked(c, true)
+		r.disappoint(c)
 	}
-	next := p.last.Add(gatherFor)
-	if next.After(end) {
-		next = end
-	}
-	if pause = time.Until(next); pause <= 0 {
-		p.open = nil
-		return 0, false
-	}
-	return pause, true
+	r.advance(p)
+	r.dropIfIdle(p)
 }
 
 // leave reports whether nobody waits for the call any more although it has not ended. Then nobody else may join it.
@@ -267,33 +331,38 @@ func (r *reader) leave(c *call) bool {
 	case <-c.done:
 		return false
 	default:
-		c.cancel()
-		r.retireLocked(c)
-		return true
 	}
+	c.cancel()
+	if c.pool.open == c {
+		c.pool.open = nil
+		c.timer.Stop()
+		close(c.done)
+	}
+	r.retireLocked(c, true)
+	return true
 }
 
-// retire lets nobody join a call any more. Its values are held by those who wait alone.
+// retire is for a call that has aged.
 func (r *reader) retire(c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.retireLocked(c)
+	r.retireLocked(c, false)
 }
 
-func (r *reader) retireLocked(c *call) {
-	p := r.pools[c.source]
-	if p == nil {
-		return
-	}
-	if p.open == c {
-		p.open = nil
-	}
+// retireLocked lets nobody join a call any more for the names in it that no accepted task will want, or for all. Its values
+// are held by those who wait alone.
+func (r *reader) retireLocked(c *call, all bool) {
+	p := c.pool
 	for _, name := range c.names {
-		if p.byName[name] == c {
+		if p.byName[name] == c && (all || !p.expects(name)) {
 			delete(p.byName, name)
 		}
 	}
-	if len(p.byName) == 0 {
-		delete(r.pools, c.source)
+	r.dropIfIdle(p)
+}
+
+func (r *reader) dropIfIdle(p *pool) {
+	if p.open == nil && len(p.byName)+len(p.flying)+len(p.expected) == 0 && r.pools[p.source] == p {
+		delete(r.pools, p.source)
 	}
 }

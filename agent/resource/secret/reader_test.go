@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// parameterStore answers every name with the name itself and the time, after some milliseconds.
+// parameterStore answers every name with the name itself and the time.
 type parameterStore struct {
 	Services
+	takes time.Duration // per call
+
 	mu    sync.Mutex
 	calls [][]string
 	// fail may fail a call; it gets the id of the key it is signed with.
@@ -37,7 +40,7 @@ func (s *parameterStore) Parameters(ctx context.Context, _ string, keys awsclien
 	s.calls = append(s.calls, slices.Clone(names))
 	s.mu.Unlock()
 	now := time.Now()
-	time.Sleep(30 * time.Millisecond)
+	time.Sleep(cmp.Or(s.takes, 30*time.Millisecond))
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -200,22 +203,27 @@ func TestValuesAreFresh(t *testing.T) {
 	})
 }
 
+var errDenied = errors.New("AccessDeniedException: not authorized to perform ssm:GetParameters")
+
+func denying(name string) func(context.Context, string, []string) error {
+	return func(_ context.Context, _ string, names []string) error {
+		if slices.Contains(names, name) {
+			return errDenied
+		}
+		return nil
+	}
+}
+
 // A name that the role may not read fails its own task alone, and so do credentials that have expired.
 func TestOneTaskDoesNotFailTheOthers(t *testing.T) {
-	denied := errors.New("AccessDeniedException: not authorized to perform ssm:GetParameters")
 	cases := []struct {
 		name string
 		fail func(ctx context.Context, keyID string, names []string) error
 	}{
-		{"a name that is denied", func(_ context.Context, _ string, names []string) error {
-			if slices.Contains(names, "/bad") {
-				return denied
-			}
-			return nil
-		}},
+		{"a name that is denied", denying("/bad")},
 		{"credentials that are refused", func(_ context.Context, keyID string, _ []string) error {
 			if keyID == "role-1" {
-				return denied
+				return errDenied
 			}
 			return nil
 		}},
@@ -225,7 +233,7 @@ func TestOneTaskDoesNotFailTheOthers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, &parameterStore{fail: c.fail})
 				errs := f.createAll(f.add("role", "/bad"), f.add("role", "/a", "/b"), f.add("role", "/a"))
-				wantError(t, errs[0], "fetching secret data from SSM Parameter Store in us-west-2: "+denied.Error())
+				wantError(t, errs[0], "fetching secret data from SSM Parameter Store in us-west-2: "+errDenied.Error())
 				f.wantAll(errs[1:])
 			})
 		})

@@ -28,7 +28,7 @@ type ssmRecord struct {
 
 var errNoRoleSSM = errors.New("ssm secret resource: unable to find execution role credentials")
 
-// Plan asks for one resource for all parameters of the task.
+// Plan asks for one resource for all parameters of the task, which calls for other tasks may take along.
 func (k *ssmSecrets) Plan(t *task.Task) ([]task.Resource, error) {
 	secrets := secretsOf(t, task.ProviderSSM)
 	if len(secrets) == 0 {
@@ -37,6 +37,9 @@ func (k *ssmSecrets) Plan(t *task.Task) ([]task.Resource, error) {
 	record := ssmRecord{headOf(t), map[string][]task.Secret{}}
 	for _, s := range secrets {
 		record.Secrets[s.Region] = append(record.Secrets[s.Region], s)
+	}
+	for region, secrets := range record.Secrets {
+		k.parameters.expect(t.ARN, source{k.role(t), region}, distinctNames(secrets))
 	}
 	return planned(task.ResourceSSMSecrets, record)
 }
@@ -53,7 +56,7 @@ func (k *ssmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource)
 	}
 	var reads []*read
 	for _, region := range slices.Sorted(maps.Keys(record.Secrets)) {
-		reads = append(reads, &read{source: source{k.role(t), region}, keys: keys, names: distinctNames(record.Secrets[region])})
+		reads = append(reads, &read{task: t.ARN, source: source{k.role(t), region}, keys: keys, names: distinctNames(record.Secrets[region])})
 	}
 	var all sync.WaitGroup
 	for _, r := range reads {
