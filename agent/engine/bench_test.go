@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/engine/enginetest"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -100,7 +101,7 @@ func BenchmarkLifeOfATask(b *testing.B) {
 			ctx, cancel := context.WithCancel(context.Background())
 			heard := newCounter()
 			e := New(Config{
-				Rules: Rules{CleanupWait: time.Hour}, Host: HostResources{CPU: 1 << 40, Memory: 1 << 40}, Resources: noResources{},
+				Rules: Rules{CleanupWait: time.Hour}, Host: HostResources{CPU: 1 << 40, Memory: 1 << 40}, Resources: enginetest.NoResources{},
 				ContainerName: func(t *task.Task, c *task.Container) string { return t.ID() + c.Name }, Credentials: &credentials.Store{},
 			}, instant{}, noStore{}, heard)
 			done := make(chan struct{})

@@ -4,12 +4,10 @@ package engine_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
 	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/container"
@@ -17,6 +15,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/docker/dockertest"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/engine/enginetest"
 	"github.com/aws/amazon-ecs-agent/agent/image"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
 	"github.com/aws/amazon-ecs-agent/agent/store"
@@ -37,7 +36,7 @@ type realRig struct {
 func newRealRig(t *testing.T, endpoint string, limit time.Duration) *realRig {
 	t.Helper()
 	r := &realRig{t: t, endpoint: endpoint, limit: limit, image: dockertest.Image(t), prefix: dockertest.Name("real")}
-	t.Cleanup(r.removeContainers)
+	dockertest.RemoveContainers(t, r.prefix)
 	r.boot(nil)
 	return r
 }
@@ -63,35 +62,10 @@ func (r *realRig) boot(tasks []*task.Task) {
 	}
 	r.Engine = engine.New(engine.Config{
 		Rules: engine.Rules{CleanupWait: time.Hour}, Host: engine.HostResources{CPU: 1 << 20, Memory: 1 << 20},
-		Resources: noResources{}, ContainerName: mapping.ContainerName, Credentials: roles,
-	}, runner, checkpoint, noSink{})
+		Resources: enginetest.NoResources{}, ContainerName: mapping.ContainerName, Credentials: roles,
+	}, runner, checkpoint, enginetest.NoSink{})
 	r.Restore(tasks)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = r.Run(ctx) })
-	r.end = sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
-		client.Close()
-	})
-	r.t.Cleanup(r.end)
-	<-r.Ready()
-}
-
-// removeContainers goes past the engine.
-func (r *realRig) removeContainers() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	api := dockertest.SDK(r.t)
-	list, err := api.ContainerList(ctx, dockercontainer.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", r.prefix))})
-	if err != nil {
-		r.t.Error(err)
-	}
-	for _, c := range list {
-		if err := api.ContainerRemove(ctx, c.ID, dockercontainer.RemoveOptions{Force: true}); err != nil {
-			r.t.Error(err)
-		}
-	}
+	r.end = enginetest.Run(r.t, r.Engine, client.Close)
 }
 
 // arn of a task; its containers are named "ecs-<prefix>-<name>-1-<container>-…".
@@ -168,15 +142,3 @@ func (r *realRig) real(c *task.Container) *dockercontainer.State {
 	}
 	return answer.State
 }
-
-type noResources struct{}
-
-func (noResources) Plan(*task.Task) ([]task.Resource, error)                 { return nil, nil }
-func (noResources) Create(context.Context, *task.Task, *task.Resource) error { return nil }
-func (noResources) Release(context.Context, *task.Task)                      {}
-func (noResources) Remove(context.Context, *task.Task, *task.Resource) error { return nil }
-
-type noSink struct{}
-
-func (noSink) ContainerChanged(*task.Task, *task.Container) {}
-func (noSink) TaskChanged(*task.Task, string)               {}

@@ -9,16 +9,9 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/engine/enginetest"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-// noResources is for tasks that need nothing but containers.
-type noResources struct{}
-
-func (noResources) Plan(*task.Task) ([]task.Resource, error)                 { return nil, nil }
-func (noResources) Create(context.Context, *task.Task, *task.Resource) error { return nil }
-func (noResources) Release(context.Context, *task.Task)                      {}
-func (noResources) Remove(context.Context, *task.Task, *task.Resource) error { return nil }
 
 // rig is an engine on fakes, with a way to crash it.
 type rig struct {
@@ -40,7 +33,7 @@ func newRig(seed uint64) *rig {
 	r.config = Config{
 		Rules:         Rules{CleanupWait: time.Hour},
 		Host:          HostResources{CPU: 1 << 20, Memory: 1 << 20},
-		Resources:     noResources{},
+		Resources:     enginetest.NoResources{},
 		ContainerName: func(t *task.Task, c *task.Container) string { return "ecs-" + t.ID() + "-" + c.Name },
 	}
 	return r

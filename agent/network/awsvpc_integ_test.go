@@ -3,19 +3,15 @@
 package network_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	dockercontainer "github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
@@ -24,6 +20,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/docker"
 	"github.com/aws/amazon-ecs-agent/agent/docker/dockertest"
 	"github.com/aws/amazon-ecs-agent/agent/engine"
+	"github.com/aws/amazon-ecs-agent/agent/engine/enginetest"
 	"github.com/aws/amazon-ecs-agent/agent/image"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
 	"github.com/aws/amazon-ecs-agent/agent/network"
@@ -45,7 +42,7 @@ type host struct {
 func newHost(t *testing.T, options network.Options) *host {
 	t.Helper()
 	h := &host{lab: newLab(t), options: options, image: dockertest.Image(t), prefix: dockertest.Name("awsvpc"), data: t.TempDir()}
-	t.Cleanup(h.removeContainers)
+	dockertest.RemoveContainers(t, h.prefix)
 	h.loadPauseImage()
 	h.boot()
 	return h
@@ -94,49 +91,15 @@ func (h *host) boot() {
 	}
 	h.Engine = engine.New(engine.Config{
 		Rules: engine.Rules{CleanupWait: time.Hour}, Host: engine.HostResources{CPU: 1 << 20, Memory: 1 << 20},
-		Resources: noResources{}, ContainerName: mapping.ContainerName, Credentials: roles,
-	}, runner, saved, noSink{})
+		Resources: enginetest.NoResources{}, ContainerName: mapping.ContainerName, Credentials: roles,
+	}, runner, saved, enginetest.NoSink{})
 	h.Restore(state.Tasks)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = h.Run(ctx) })
-	h.end = sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
+	h.end = enginetest.Run(h.t, h.Engine, func() {
 		client.Close()
 		if err := saved.Close(); err != nil {
 			h.t.Error(err)
 		}
 	})
-	h.t.Cleanup(h.end)
-	<-h.Ready()
-}
-
-type noResources struct{}
-
-func (noResources) Plan(*task.Task) ([]task.Resource, error)                 { return nil, nil }
-func (noResources) Create(context.Context, *task.Task, *task.Resource) error { return nil }
-func (noResources) Release(context.Context, *task.Task)                      {}
-func (noResources) Remove(context.Context, *task.Task, *task.Resource) error { return nil }
-
-type noSink struct{}
-
-func (noSink) ContainerChanged(*task.Task, *task.Container) {}
-func (noSink) TaskChanged(*task.Task, string)               {}
-
-func (h *host) removeContainers() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	api := dockertest.SDK(h.t)
-	list, err := api.ContainerList(ctx, dockercontainer.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", h.prefix))})
-	if err != nil {
-		h.t.Error(err)
-	}
-	for _, c := range list {
-		if err := api.ContainerRemove(ctx, c.ID, dockercontainer.RemoveOptions{Force: true}); err != nil {
-			h.t.Error(err)
-		}
-	}
 }
 
 func (h *host) arn(name string) string {

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 )
@@ -140,5 +142,24 @@ func RemoveImage(t testing.TB, name string) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_, _ = api.ImageRemove(ctx, name, image.RemoveOptions{Force: true})
+	})
+}
+
+// RemoveContainers removes the containers whose names hold a text, at the end of the test and past the agent.
+func RemoveContainers(t testing.TB, text string) {
+	t.Helper()
+	api := SDK(t)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		list, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", text))})
+		if err != nil {
+			t.Error(err)
+		}
+		for _, c := range list {
+			if err := api.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true}); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }
