@@ -189,8 +189,12 @@ func TestAnswersAllocateLittle(t *testing.T) {
 	routes := &httpd.Router{}
 	credentialsapi.Register(routes, store, nil)
 	metadata.Register(routes, metadata.Instance{Cluster: "default"}, in, nil, nil)
-	handler := httpd.TaskServer{Routes: routes, Limiter: httpd.NewLimiter(1<<30, 1<<30)}.Handler()
-	for _, path := range []string{"/v4/0-0/task", "/v4/big/task", "/v4/0-0", "/v3/0-0", "/v2/credentials/id"} {
+	containers := httpd.TaskServer{Routes: routes, Limiter: httpd.NewLimiter(1<<30, 1<<30)}.Handler()
+	operators := introspection.Handler(introspection.Agent{}, in)
+	for path, handler := range map[string]http.Handler{
+		"/v4/0-0/task": containers, "/v4/big/task": containers, "/v4/0-0": containers, "/v3/0-0": containers, "/v2/credentials/id": containers,
+		"/v1/tasks": operators, "/v1/metadata": operators,
+	} {
 		request := httptest.NewRequest("GET", path, nil)
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, request)

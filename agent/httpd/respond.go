@@ -38,22 +38,43 @@ func JSON(w http.ResponseWriter, status int, request string, body any) {
 // RawJSON answers with a body that is JSON already.
 func RawJSON(w http.ResponseWriter, status int, request string, body []byte) {
 	w.Header()["Content-Type"] = contentJSON
-	write(w, status, request, "JSON", body)
+	write(w, status, request, "JSON", body, contentLength(body))
+}
+
+// Kept is a JSON answer that is given again and again: nothing of it is made anew.
+type Kept struct {
+	Status int
+	Text   []byte
+	length []string
+}
+
+// Keep makes an answer of a value.
+func Keep(body any) Kept { return KeepText(Encode(http.StatusOK, body)) }
+
+// KeepText makes an answer of a body that is JSON already.
+func KeepText(status int, text []byte) Kept { return Kept{status, text, contentLength(text)} }
+
+// Give answers with it.
+func (k Kept) Give(w http.ResponseWriter, request string) {
+	w.Header()["Content-Type"] = contentJSON
+	write(w, k.Status, request, "JSON", k.Text, k.length)
 }
 
 // Text answers with plain text, without a charset.
 func Text(w http.ResponseWriter, status int, request string, body []byte) {
 	w.Header()["Content-Type"] = contentText
-	write(w, status, request, "plaintext", body)
+	write(w, status, request, "plaintext", body, contentLength(body))
 }
 
 // TextUTF8 answers with plain text in UTF-8.
 func TextUTF8(w http.ResponseWriter, status int, request string, body []byte) {
 	w.Header()["Content-Type"] = contentTextUTF8
-	write(w, status, request, "plaintext", body)
+	write(w, status, request, "plaintext", body, contentLength(body))
 }
 
-func write(w http.ResponseWriter, status int, request, form string, body []byte) {
+func contentLength(body []byte) []string { return []string{strconv.Itoa(len(body))} }
+
+func write(w http.ResponseWriter, status int, request, form string, body []byte, length []string) {
 	if status >= 400 && status < 600 {
 		shown := string(body)
 		if shown == "" {
@@ -61,7 +82,7 @@ func write(w http.ResponseWriter, status int, request, form string, body []byte)
 		}
 		logger.Error(fmt.Sprintf("HTTP response status code is '%d', request type is: %s, and response in %s is %s", status, request, form, shown))
 	}
-	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.Header()["Content-Length"] = length
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
 		logger.Debug("Cannot write an answer", logger.F("request", request), logger.Err(err))
@@ -80,7 +101,8 @@ func (h recovering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if cause == http.ErrAbortHandler {
 			panic(cause)
 		}
-		logger.Critical("Panic while answering a request", logger.F("path", r.URL.Path), logger.F("panic", fmt.Sprint(cause)), logger.F("stack", string(debug.Stack())))
+		// The path may have a secret in it.
+		logger.Critical("Panic while answering a request", logger.F("method", r.Method), logger.F("panic", fmt.Sprint(cause)), logger.F("stack", string(debug.Stack())))
 		clear(w.Header())
 		w.Header()["Connection"] = headerConnection
 		w.WriteHeader(http.StatusInternalServerError)

@@ -50,19 +50,17 @@ type answers struct {
 
 type kept struct {
 	of     *credentials.Credentials
-	status int
-	text   []byte
+	answer httpd.Kept
 }
 
-func (a *answers) of(id string, c *credentials.Credentials) (status int, text []byte) {
+func (a *answers) of(id string, c *credentials.Credentials) httpd.Kept {
 	a.mu.RLock()
 	k := a.kept[id]
 	a.mu.RUnlock()
 	if k.of == c {
-		return k.status, k.text
+		return k.answer
 	}
-	k = kept{of: c}
-	k.status, k.text = httpd.Encode(http.StatusOK, answer{c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expiration})
+	k = kept{c, httpd.Keep(answer{c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expiration})}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for other, k := range a.kept {
@@ -71,7 +69,7 @@ func (a *answers) of(id string, c *credentials.Credentials) (status int, text []
 		}
 	}
 	a.kept[id] = k
-	return k.status, k.text
+	return k.answer
 }
 
 // answer is what SDKs expect; the id and the kind of role are never in it.
@@ -104,12 +102,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, prefix, id strin
 		h.fail(w, r, failure{"InvalidIdInRequest", prefix + "Credentials not found", http.StatusBadRequest})
 		return
 	}
-	status, body := h.answers.of(id, c)
+	answer := h.answers.of(id, c)
 	if logger.Enabled(logger.LevelInfo) {
 		logger.Info("Processing credential request, credentialType=" + string(c.RoleType) + " taskARN=" + c.TaskARN)
 	}
-	h.log.Credentials(r, status, c)
-	httpd.RawJSON(w, status, request, body)
+	h.log.Credentials(r, answer.Status, c)
+	answer.Give(w, request)
 }
 
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, f failure) {

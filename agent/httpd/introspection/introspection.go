@@ -72,7 +72,7 @@ func Handler(agent Agent, tasks Tasks) http.Handler {
 		}
 	}
 	_, listing := httpd.Encode(http.StatusOK, list)
-	_, metadata := httpd.Encode(http.StatusOK, struct {
+	metadata := httpd.Keep(struct {
 		Cluster              string
 		ContainerInstanceArn string
 		Version              string
@@ -82,7 +82,7 @@ func Handler(agent Agent, tasks Tasks) http.Handler {
 	return httpd.CleanPath(httpd.AccessLog(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == "/v1/metadata":
-			httpd.RawJSON(w, http.StatusOK, "introspection/agent", metadata)
+			metadata.Give(w, "introspection/agent")
 		case path == "/v1/tasks":
 			cached.serve(w, r)
 		case path == "/v1/status":

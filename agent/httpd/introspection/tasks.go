@@ -2,9 +2,7 @@ package introspection
 
 import (
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
@@ -58,18 +56,10 @@ type volumeResponse struct {
 	Destination string `json:",omitempty"`
 }
 
-// cache keeps the answer about all tasks as long as none of them changes.
-type cache struct {
-	tasks Tasks
-
-	mu   sync.Mutex
-	seen []*task.Task
-	body []byte
-}
-
+// serve answers with all tasks, or with the one that a filter names.
 func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery == "" {
-		httpd.RawJSON(w, http.StatusOK, tasksRequest, c.all())
+		c.serveAll(w)
 		return
 	}
 	query := r.URL.Query()
@@ -85,7 +75,7 @@ func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
 	case byID:
 		found, status, problem = findDockerID(c.tasks.Tasks(), id[0])
 	default:
-		httpd.RawJSON(w, http.StatusOK, tasksRequest, c.all())
+		c.serveAll(w)
 		return
 	}
 	if problem != "" {
@@ -96,25 +86,6 @@ func (c *cache) serve(w http.ResponseWriter, r *http.Request) {
 		answer = newTaskResponse(found)
 	}
 	httpd.JSON(w, status, tasksRequest, answer)
-}
-
-// all is the answer without a filter; internal tasks are left out.
-func (c *cache) all() []byte {
-	tasks := c.tasks.Tasks()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.body != nil && slices.Equal(tasks, c.seen) {
-		return c.body
-	}
-	list := struct{ Tasks []taskResponse }{[]taskResponse{}}
-	for _, t := range tasks {
-		if !t.Internal {
-			list.Tasks = append(list.Tasks, newTaskResponse(t))
-		}
-	}
-	_, c.body = httpd.Encode(http.StatusOK, list)
-	c.seen = tasks
-	return c.body
 }
 
 func findARN(tasks []*task.Task, arn string) (found *task.Task, status int, problem string) {

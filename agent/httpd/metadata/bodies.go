@@ -22,8 +22,7 @@ type key struct{ id, version string }
 
 type body struct {
 	snapshot *task.Task
-	status   int
-	text     []byte
+	answer   httpd.Kept
 }
 
 func newBodies() *bodies { return &bodies{kept: map[key]body{}} }
@@ -31,17 +30,16 @@ func newBodies() *bodies { return &bodies{kept: map[key]body{}} }
 // serve answers with what is kept for this snapshot of the task, or with what build gives.
 func (b *bodies) serve(w http.ResponseWriter, t *task.Task, k key, request string, build func() any) {
 	b.mu.RLock()
-	answer, has := b.kept[k]
+	kept, has := b.kept[k]
 	b.mu.RUnlock()
-	if !has || answer.snapshot != t {
-		answer = body{snapshot: t}
-		answer.status, answer.text = httpd.Encode(http.StatusOK, build())
+	if !has || kept.snapshot != t {
+		kept = body{t, httpd.Keep(build())}
 		b.mu.Lock()
 		if len(b.kept) >= maxBodies {
 			clear(b.kept)
 		}
-		b.kept[k] = answer
+		b.kept[k] = kept
 		b.mu.Unlock()
 	}
-	httpd.RawJSON(w, answer.status, request, answer.text)
+	kept.answer.Give(w, request)
 }
