@@ -5,7 +5,6 @@ package metadata
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
@@ -79,6 +78,7 @@ type handler struct {
 	stats    Stats
 	tags     TagLister
 	bodies   *bodies
+	looks    looks
 }
 
 // version is what differs between versions 3 and 4 outside the bodies.
@@ -108,49 +108,22 @@ func (h *handler) caller(id string) (*task.Task, *task.Container, bool) {
 	return t, c, known && c.RuntimeID != ""
 }
 
-// Bounds of the wait for the look at a container that has just been started.
-const (
-	inspectWait = time.Second
-	inspectPoll = 5 * time.Millisecond
-)
-
-// settled is caller for a container that asks about itself. Such a container runs, but the agent may not have had the time
-// to look at it since its start: then it waits for that a little, and goes on with what is known.
-func (h *handler) settled(ctx context.Context, id string) (*task.Task, *task.Container, bool) {
-	t, c, known := h.caller(id)
-	if !known || !lookPending(c) {
-		return t, c, known
+// withoutNetwork answers for a container of which no network is known although it must have one; false when there is one.
+func withoutNetwork(w http.ResponseWriter, t *task.Task, c *task.Container, text string) bool {
+	if t.PrimaryENI() != nil || dockerNetworks(c) != nil {
+		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, inspectWait)
-	defer cancel()
-	tick := time.NewTicker(inspectPoll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return t, c, known
-		case <-tick.C:
-		}
-		if t, c, known = h.caller(id); !known || !lookPending(c) {
-			return t, c, known
-		}
-	}
-}
-
-// lookPending reports whether the container is being started, or runs and was never looked at.
-func lookPending(c *task.Container) bool {
-	switch c.Engine.Step {
-	case task.StepStart, task.StepRestart:
-		return true
-	}
-	running := c.Known == task.ContainerRunning || c.Engine.Inspecting || !c.Engine.InspectAt.IsZero()
-	return running && c.NetworkMode == "" && len(c.Networks) == 0
+	httpd.JSON(w, http.StatusInternalServerError, containerRequest, text+" '"+c.RuntimeID+"'")
+	return true
 }
 
 func (h *handler) containerV3(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {
 	t, c, known := h.settled(r.Context(), vars[0])
 	if !known {
 		httpd.JSON(w, http.StatusInternalServerError, containerRequest, "V3 container metadata handler: "+noContainer+vars[0])
+		return
+	}
+	if withoutNetwork(w, t, c, "Unable to generate network response for container") {
 		return
 	}
 	h.bodies.serve(w, t, key{c.RuntimeID, "v3"}, containerRequest, func() any { return newContainerV2(c, t.PrimaryENI(), true) })
@@ -176,6 +149,9 @@ func (h *handler) containerV4(w http.ResponseWriter, r *http.Request, vars httpd
 	t, c, known := h.settled(r.Context(), vars[0])
 	if !known {
 		httpd.JSON(w, http.StatusNotFound, containerRequest, "V4 container metadata handler: "+noContainer+vars[0])
+		return
+	}
+	if withoutNetwork(w, t, c, "unable to generate network response for container") {
 		return
 	}
 	h.bodies.serve(w, t, key{c.RuntimeID, "v4"}, containerRequest, func() any { return newContainerV4(c, t.PrimaryENI()) })

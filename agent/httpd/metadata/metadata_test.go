@@ -416,16 +416,6 @@ func TestWaitsForTheLookAfterAStart(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
-		synctest.Test(t, func(t *testing.T) {
-			w := &world{tasks: []*task.Task{starting()}}
-			start := time.Now()
-			if got := w.get(path); got.Code != 200 || strings.Contains(got.Body.String(), "Networks") {
-				t.Errorf("%d %s", got.Code, got.Body)
-			}
-			if took := time.Since(start); took != inspectWait {
-				t.Errorf("took %v", took)
-			}
-		})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{tasks: []*task.Task{starting()}}
@@ -434,6 +424,63 @@ func TestWaitsForTheLookAfterAStart(t *testing.T) {
 			t.Errorf("a task that is gone meanwhile: %d", got.Code)
 		}
 	})
+}
+
+// TestALookThatDoesNotComeIsWaitedForOnce is about a Docker that hangs.
+func TestALookThatDoesNotComeIsWaitedForOnce(t *testing.T) {
+	const v3, v4 = `"Unable to generate network response for container '` + curlID + `'"`, `"unable to generate network response for container '` + curlID + `'"`
+	restored := func() *task.Task {
+		tk := running("")
+		tk.Containers[0].Engine.Restored = true
+		return tk
+	}
+	starting := func() *task.Task {
+		tk := plain()
+		tk.Containers[0].Engine.Step = task.StepStart
+		return tk
+	}
+	for name, tk := range map[string]*task.Task{"starting": starting(), "left by a former agent": restored()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{tasks: []*task.Task{tk}}
+				routes := &httpd.Router{}
+				Register(routes, here, w, w, w)
+				start := time.Now()
+				for range 3 {
+					for path, want := range map[string]string{"/v3/" + endpoint: "500 " + v3, "/v4/" + endpoint: "500 " + v4, "/v4/" + endpoint + "/task": "200", "/v3/" + endpoint + "/task": "200"} {
+						got := serve(routes, "GET", path)
+						if text := fmt.Sprint(got.Code, " ", got.Body); text != want && (want != "200" || got.Code != 200 || strings.Contains(text, "Networks")) {
+							t.Errorf("%s: %s, want %s", path, text, want)
+						}
+					}
+				}
+				if took := time.Since(start); took != inspectWait {
+					t.Errorf("took %v together", took)
+				}
+				// The next start is another one.
+				again := *tk.Containers[0]
+				again.Engine.Step, again.Restarts = task.StepRestart, &task.RestartTracker{Count: 1}
+				next := *tk
+				next.Containers = []*task.Container{&again}
+				w.set(&next)
+				start = time.Now()
+				serve(routes, "GET", "/v4/"+endpoint)
+				if took := time.Since(start); took != inspectWait {
+					t.Errorf("took %v after the restart", took)
+				}
+			})
+		})
+	}
+}
+
+func TestLooksAreBounded(t *testing.T) {
+	var l looks
+	for i := range 3 * maxLooks {
+		l.expected(&task.Container{RuntimeID: fmt.Sprint(i)})
+	}
+	if len(l.until) > maxLooks {
+		t.Errorf("%d remembered", len(l.until))
+	}
 }
 
 func TestTags(t *testing.T) {
