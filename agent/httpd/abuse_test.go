@@ -3,9 +3,12 @@
 package httpd
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -72,7 +75,7 @@ func TestMalformedRequests(t *testing.T) {
 	wantQuick(t, address)
 }
 
-// TestSlowClients has clients that send a byte now and then, and some that do not read.
+// TestSlowClients has clients that send a byte now and then.
 func TestSlowClients(t *testing.T) {
 	address := abused(t)
 	const clients = 50
@@ -106,6 +109,51 @@ func TestSlowClients(t *testing.T) {
 		wantQuick(t, address)
 	}
 	over.Wait()
+}
+
+// TestClientsThatDoNotRead send requests and leave the answers alone: they are cut off when an answer cannot be written, and
+// what is kept for them is small.
+func TestClientsThatDoNotRead(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	address, _ := serve(t, Server{Name: "test", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			_, _ = io.WriteString(w, long)
+			return
+		}
+		_, _ = io.WriteString(w, "short")
+	})})
+	goroutines := runtime.NumGoroutine()
+	const clients = 50
+	var over sync.WaitGroup
+	for range clients {
+		over.Go(func() {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			_ = conn.SetWriteDeadline(time.Now().Add(4 * timeout))
+			for {
+				if _, err := io.WriteString(conn, "GET /long HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+					if errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Error("a client that does not read is kept for ever")
+					}
+					return
+				}
+			}
+		})
+	}
+	for range 5 {
+		wantQuick(t, address)
+	}
+	over.Wait()
+	for deadline := time.Now().Add(2 * timeout); runtime.NumGoroutine() > goroutines+5; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines are left", runtime.NumGoroutine()-goroutines)
+		}
+	}
+	wantQuick(t, address)
 }
 
 // TestManyConnections opens ten thousand connections that say nothing.
