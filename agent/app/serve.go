@@ -85,7 +85,7 @@ func (a *agent) openAudit(in metadata.Instance) *audit.Log {
 	rotation := logger.RotationFromEnvironment(os.LookupEnv).Always()
 	log, err := audit.Open(a.cfg.CredentialsAuditLogFile, rotation, os.Stdout, in.Cluster, in.ARN)
 	if err != nil {
-		logger.Warn("Cannot write the audit log; credentials are served without it", logger.F("file", a.cfg.CredentialsAuditLogFile), logger.Err(err))
+		logger.Error("Error initializing the audit log: "+err.Error()+"; credentials are served without it", logger.F("file", a.cfg.CredentialsAuditLogFile))
 		return nil
 	}
 	return log

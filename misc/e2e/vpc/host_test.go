@@ -142,12 +142,19 @@ func (h *host) run(subnet string, n int) []*vpcTask {
 	return h.awaitRunning(h.launch(subnet, n))
 }
 
+// define registers a task definition for a network mode.
+func (h *host) define(mode string) string {
+	h.t.Helper()
+	definition, err := h.Register(h.ctx(), map[string]any{"family": "vpc", "networkMode": mode, "containerDefinitions": []any{
+		map[string]any{"name": "web", "image": exampleImage, "cpu": 4, "memory": 16, "command": []string{"serve"}, "stopTimeout": 5}}})
+	h.must(err)
+	return definition
+}
+
 // launch starts tasks in a subnet.
 func (h *host) launch(subnet string, n int) (arns []string) {
 	h.t.Helper()
-	definition, err := h.Register(h.ctx(), map[string]any{"family": "vpc", "networkMode": "awsvpc", "containerDefinitions": []any{
-		map[string]any{"name": "web", "image": exampleImage, "cpu": 4, "memory": 16, "command": []string{"serve"}, "stopTimeout": 5}}})
-	h.must(err)
+	definition := h.define("awsvpc")
 	for n > 0 {
 		some, err := h.RunInSubnet(h.ctx(), definition, subnet, min(n, 10))
 		h.must(err)
