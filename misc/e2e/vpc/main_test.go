@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -114,7 +115,12 @@ func prepareHost() error {
 			return err
 		}
 	}
-	return run(context.Background(), "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-d", "169.254.170.2", "--dport", "80", "-j", "DNAT", "--to-destination", "127.0.0.1:51679")
+	for _, rule := range []string{"PREROUTING -p tcp -d 169.254.170.2 --dport 80 -j DNAT --to-destination 127.0.0.1:51679", "OUTPUT -p tcp -d 169.254.170.2 --dport 80 -j REDIRECT --to-ports 51679"} {
+		if err := run(context.Background(), "iptables", append([]string{"-t", "nat", "-A"}, strings.Fields(rule)...)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func build(ctx context.Context) error {
