@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -172,22 +171,16 @@ func (w wanted) from(a asmAnswer) (string, error) {
 	return member(*a.text, w.jsonKey)
 }
 
-// member gives a member of a JSON object: strings as they are, numbers as they are written, everything else in Go's
-// format.
+// member gives a member of a JSON object: strings as they are, everything else in Go's format, in which 12345678 is
+// 1.2345678e+07. Who needs the digits writes a string.
 func member(text, key string) (string, error) {
-	var object map[string]json.RawMessage
+	var object map[string]any
 	if err := json.Unmarshal([]byte(text), &object); err != nil {
 		return "", decodeError(err)
 	}
-	raw, has := object[key]
+	found, has := object[key]
 	if !has {
 		return "", fmt.Errorf("retrieved secret from Secrets Manager did not contain json key %s", key)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var found any
-	if err := decoder.Decode(&found); err != nil {
-		return "", decodeError(err)
 	}
 	return fmt.Sprint(found), nil
 }
