@@ -25,6 +25,7 @@ type Docker interface {
 	Start(ctx context.Context, id, version string, limit time.Duration) (*task.ContainerState, error)
 	Stop(ctx context.Context, id string, grace time.Duration) (*task.ContainerState, error)
 	Inspect(ctx context.Context, idOrName string) (*task.ContainerState, error)
+	Settings(ctx context.Context, idOrName string) (docker.Settings, error)
 	Remove(ctx context.Context, idOrName string) error
 	ServerAtLeast(major, minor, patch int) (bool, error)
 	Watcher
@@ -138,9 +139,10 @@ func (r *Runner) Create(ctx context.Context, t *task.Task, c *task.Container) (t
 		r.facts.Ports.Release(c.RuntimeName)
 	}
 	if err != nil {
-		err = r.hide.err(c.RuntimeName, err)
+		err = hidden(err, func(text string) string { return redact(text, request.Secrets) })
 		r.hide.drop(c.RuntimeName)
 	}
+	r.hideIn(ctx, c, result.State)
 	return result, err
 }
 
@@ -177,10 +179,8 @@ func (r *Runner) Start(ctx context.Context, t *task.Task, c *task.Container) (*t
 	if err == nil {
 		r.files.complete(t, c, state)
 	}
-	err = r.hide.err(c.RuntimeName, err)
-	if state != nil && state.Failure != nil {
-		state.Failure.Message = r.hide.text(c.RuntimeName, state.Failure.Message)
-	}
+	err = r.hiddenFailure(ctx, c, err)
+	r.hideIn(ctx, c, state)
 	r.hide.drop(c.RuntimeName)
 	return state, err
 }
@@ -195,12 +195,15 @@ func (r *Runner) Stop(ctx context.Context, _ *task.Task, c *task.Container) (*ta
 	if err == nil || errors.Is(err, task.ErrGone) {
 		r.facts.Ports.Release(c.RuntimeName)
 	}
-	return state, err
+	r.hideIn(ctx, c, state)
+	return state, r.hiddenFailure(ctx, c, err)
 }
 
 // Inspect looks at the container.
 func (r *Runner) Inspect(ctx context.Context, c *task.Container) (*task.ContainerState, error) {
-	return r.docker.Inspect(ctx, reference(c))
+	state, err := r.docker.Inspect(ctx, reference(c))
+	r.hideIn(ctx, c, state)
+	return state, err
 }
 
 // Remove removes the container, its anonymous volumes and its metadata file; one that is gone is a success.

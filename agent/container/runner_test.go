@@ -28,6 +28,9 @@ type fakeDocker struct {
 	removed   []string
 
 	createErr, startErr, stopErr, inspectErr error
+
+	settings    docker.Settings
+	settingsErr error
 }
 
 func (f *fakeDocker) Create(_ context.Context, r docker.CreateRequest) (string, error) {
@@ -67,6 +70,10 @@ func (f *fakeDocker) Inspect(_ context.Context, idOrName string) (*task.Containe
 		}
 	}
 	return nil, task.NewError(task.ErrCannotInspectContainer, task.ErrGone)
+}
+
+func (f *fakeDocker) Settings(context.Context, string) (docker.Settings, error) {
+	return f.settings, f.settingsErr
 }
 
 func (f *fakeDocker) Remove(_ context.Context, idOrName string) error {
@@ -284,32 +291,3 @@ func TestASettingThatMakesNoSenseIsNamed(t *testing.T) {
 }
 
 // Docker repeats log options that it does not like; ECS shows the error to users.
-func TestErrorsShowNoSecrets(t *testing.T) {
-	const canary = "CANARY-token"
-	d := &fakeDocker{createErr: task.NewError(task.ErrCannotCreateContainer, errors.New("Error response from daemon: invalid option "+canary))}
-	r := newRunner(t, d)
-	r.facts.Secret = func(*task.Task, task.Secret) (string, error) { return canary, nil }
-	hostConfig := `{"LogConfig":{"Type":"splunk"}}`
-	c := &task.Container{Name: "app", RuntimeName: "docker-app", Secrets: []task.Secret{{Name: "splunk-token", Target: "LOG_DRIVER"}}}
-	c.DockerConfig.HostConfig = &hostConfig
-	ts := &task.Task{ARN: "arn:aws:ecs:us-west-2:1:task/c/id", Containers: []*task.Container{c}}
-	_, err := r.Create(t.Context(), ts, c)
-	if err == nil || err.Error() != "CannotCreateContainerError: Error response from daemon: invalid option [redacted]" {
-		t.Errorf("create: %v", err)
-	}
-
-	d.createErr = nil
-	if _, err := r.Create(t.Context(), ts, c); err != nil {
-		t.Fatal(err)
-	}
-	if got := d.created[1].HostConfig.LogConfig.Config["splunk-token"]; got != canary {
-		t.Errorf("the log driver got %q", got)
-	}
-	d.startErr = &task.Error{Name: task.ErrCannotStartContainer, Message: canary + " was refused"}
-	if _, err = r.Start(t.Context(), ts, c); err == nil || err.Error() != "CannotStartContainerError: [redacted] was refused" {
-		t.Errorf("start: %v", err)
-	}
-	if len(r.hide.byName) > 0 {
-		t.Error("the secret is held after the start")
-	}
-}

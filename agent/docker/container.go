@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -157,6 +158,41 @@ func (c *Client) Inspect(ctx context.Context, idOrName string) (*task.ContainerS
 		return nil, err
 	}
 	return stateOf(answer, time.Now())
+}
+
+// Settings are what a container was given.
+type Settings struct {
+	Environment map[string]string
+	LogOptions  map[string]string
+}
+
+// Format makes every verb print the same words: secrets are among the values.
+func (Settings) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[settings]") }
+
+// Settings asks for what a container was given. Errors: CannotInspectContainerError, DockerTimeoutError.
+func (c *Client) Settings(ctx context.Context, idOrName string) (Settings, error) {
+	if err := checkRef(idOrName); err != nil {
+		return Settings{}, task.NewError(task.ErrCannotInspectContainer, err)
+	}
+	s := step{name: task.ErrCannotInspectContainer, doing: "inspecting", limit: c.inspectLimit}
+	answer, err := guarded(ctx, s, func(ctx context.Context) (container.InspectResponse, error) {
+		answer, err := c.api.ContainerInspect(ctx, idOrName)
+		return answer, gone(err)
+	})
+	if err != nil {
+		return Settings{}, err
+	}
+	given := Settings{Environment: map[string]string{}}
+	if answer.Config != nil {
+		for _, entry := range answer.Config.Env {
+			name, value, _ := strings.Cut(entry, "=")
+			given.Environment[name] = value
+		}
+	}
+	if answer.ContainerJSONBase != nil && answer.HostConfig != nil {
+		given.LogOptions = answer.HostConfig.LogConfig.Config
+	}
+	return given, nil
 }
 
 // inspectAfter inspects after a call that succeeded: whatever goes wrong is a CannotInspectContainerError, so that it

@@ -3,8 +3,10 @@ package docker
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -319,5 +321,23 @@ func TestList(t *testing.T) {
 	}
 	if d.calls[0].query != `all=1&filters=%7B%22label%22%3A%7B%22com.amazonaws.ecs.task-arn%22%3Atrue%7D%7D` || d.calls[1].query != "all=1" {
 		t.Errorf("queries %s, %s", d.calls[0].query, d.calls[1].query)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	d := newFakeDaemon(t)
+	c := d.client()
+	d.answer("GET /containers/x/json", 200, `{"Id":"x","State":{},"Config":{"Env":["A=1=2","B="]},"HostConfig":{"LogConfig":{"Config":{"token":"t"}}}}`)
+	got, err := c.Settings(t.Context(), "x")
+	want := Settings{Environment: map[string]string{"A": "1=2", "B": ""}, LogOptions: map[string]string{"token": "t"}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v %s", got, got, got, got); strings.Contains(text, "t:") || strings.Contains(text, "1=2") {
+		t.Error(text)
+	}
+	d.answer("GET /containers/x/json", 200, `{}`)
+	if got, err = c.Settings(t.Context(), "x"); err != nil || len(got.Environment) > 0 {
+		t.Error(got, err)
 	}
 }

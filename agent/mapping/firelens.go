@@ -70,6 +70,7 @@ func routerVariables(b *build) error {
 			if err != nil {
 				return fmt.Errorf("unable to generate config to create firelens container: missing secret value for secret %s", s.Name)
 			}
+			b.Secrets = append(b.Secrets, value)
 			b.env[b.task.RouterVariable(c, s)] = value
 		}
 	}
