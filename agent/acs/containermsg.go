@@ -3,7 +3,9 @@ package acs
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -127,10 +129,11 @@ func override(c *task.Container, overrides *string) error {
 	if err := json.Unmarshal([]byte(*overrides), &members); err != nil {
 		return fmt.Errorf("container %q: overrides are not a JSON object: %w", c.Name, err)
 	}
-	for name, value := range members {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !strings.EqualFold(name, "command") {
-			return fmt.Errorf("container %q: overrides have a member that is not known: %q", c.Name, name)
+			return fmt.Errorf("container %q: error unmarshalling overrides: Unrecognized key: %s", c.Name, name)
 		}
+		value := members[name]
 		var command *[]string
 		if err := json.Unmarshal(value, &command); err != nil {
 			return fmt.Errorf("container %q: overrides: command: %w", c.Name, err)

@@ -117,7 +117,7 @@ func (w *work) wantStopped(i int) {
 // stopTask gives the task no way but to stop. The first reason stays.
 func (w *work) stopTask(reason string) {
 	if w.t.TerminalReason == "" && reason != "" {
-		w.t.TerminalReason = task.SentenceCase(reason)
+		w.t.TerminalReason = reason
 		w.saveTask = true
 	}
 	if w.t.Desired < task.Stopped {

@@ -206,7 +206,7 @@ func (e *Engine) takeIn(t *task.Task) *task.Task {
 	}
 	err := e.prepare(t, time.Now())
 	if err != nil {
-		err = fmt.Errorf("resource cannot be initialized for task %s: %w", t.ARN, err)
+		err = &task.PrepareError{TaskARN: t.ARN, Cause: err}
 	} else {
 		t = e.planned(t)
 		err = checkOrder(t)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -29,7 +30,7 @@ func (e DesiredChanged) apply(w *work) {
 // Ended says that the agent itself has to stop the task, and why.
 type Ended struct{ Reason string }
 
-func (e Ended) apply(w *work) { w.stopTask(e.Reason) }
+func (e Ended) apply(w *work) { w.stopTask(task.SentenceCase(e.Reason)) }
 
 // Admitted says that host resources were granted to the task.
 type Admitted struct{}
@@ -207,10 +208,11 @@ func (e ResourceDone) apply(w *work) {
 
 // resourceReason is the reason of a task that stops for want of a resource.
 func resourceReason(err error) string {
-	if reason := err.Error(); reason != "" {
-		return reason
+	var unprepared *task.PrepareError
+	if errors.As(err, &unprepared) {
+		return unprepared.Error()
 	}
-	return "resource cannot be created"
+	return cmp.Or(task.SentenceCase(err.Error()), "Resource cannot be created")
 }
 
 // Released is the end of the release step.

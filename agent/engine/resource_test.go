@@ -122,6 +122,20 @@ func TestAFetchThatFailsEndsItsTask(t *testing.T) {
 	})
 }
 
+// Whether a task could be prepared is found out in part by calls; the reason is the same.
+func TestAPreparationThatFailsGivesItsReasonAsItIs(t *testing.T) {
+	f := &fetches{fail: &task.PrepareError{TaskARN: testARN, Cause: errors.New("initialize volume:  no such volume")}}
+	fetching(t, f, func(t *testing.T, r *rig) {
+		r.holdRole()
+		r.accept(t, withSecret())
+		time.Sleep(5 * time.Second)
+		want := "resource cannot be initialized for task " + testARN + ": initialize volume:  no such volume"
+		if tk, _ := r.engine.Task(testARN); tk.TerminalReason != want {
+			t.Errorf("reason %q, want %q", tk.TerminalReason, want)
+		}
+	})
+}
+
 func TestATaskThatStopsGivesUpItsFetch(t *testing.T) {
 	f := &fetches{hang: true}
 	fetching(t, f, func(t *testing.T, r *rig) {

@@ -1,8 +1,6 @@
 package mapping
 
 import (
-	"fmt"
-
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -37,7 +35,7 @@ func fileVariables(b *build) error {
 	}
 	sets, err := b.facts.EnvironmentFiles(b.task, b.c)
 	if err != nil {
-		return fmt.Errorf("resource cannot be initialized for task %s: %w", b.task.ARN, err)
+		return &task.PrepareError{TaskARN: b.task.ARN, Cause: err}
 	}
 	for _, set := range sets {
 		for name, value := range set {

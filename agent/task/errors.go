@@ -64,6 +64,19 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, so that errors.Is and errors.As see through the name.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// PrepareError is why a task cannot be made ready to run. Its text is the reason that users see, as it is.
+type PrepareError struct {
+	TaskARN string
+	Cause   error
+}
+
+func (e *PrepareError) Error() string {
+	return "resource cannot be initialized for task " + e.TaskARN + ": " + e.Cause.Error()
+}
+
+// Unwrap gives the cause.
+func (e *PrepareError) Unwrap() error { return e.Cause }
+
 // ErrorName returns the name of the first named error in err's chain, "" for none.
 func ErrorName(err error) string {
 	var named *Error
@@ -99,7 +112,7 @@ func (e *AppliedError) Reason() string {
 	return (&Error{Name: e.Name, Message: e.Message}).Error()
 }
 
-// SentenceCase is the form of a task's terminal reason: runs of white space are one space, and in the first word every
+// SentenceCase is the form of the reason of a task that stops for want of a resource: runs of white space are one space, and in the first word every
 // letter is upper-cased that does not follow a letter, a digit or "_".
 func SentenceCase(text string) string {
 	words := strings.Fields(text)

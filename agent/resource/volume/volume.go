@@ -100,7 +100,7 @@ func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) erro
 	if v.Scope != task.ScopeTask {
 		exists, err := k.checkShared(ctx, r.Name, v)
 		if err != nil {
-			return fmt.Errorf("resource cannot be initialized for task %s: %w", t.ARN, err)
+			return &task.PrepareError{TaskARN: t.ARN, Cause: err}
 		}
 		if exists {
 			return nil
