@@ -208,10 +208,13 @@ func (a *agent) newEngine(host registration.Resources, resources resources, imag
 		GPU:           a.gpuSupport(),
 
 		NetworkPauseImage: a.cfg.PauseContainerImageName + ":" + a.cfg.PauseContainerTag,
-		Forgotten:         func(t *task.Task) { a.enis.Forget(t.ARN) },
-		AdoptStraysOf:     straysOf,
-		MaxPulls:          a.cfg.MaxConcurrentPulls,
-		MaxStarts:         a.cfg.MaxConcurrentStarts,
+		Forgotten: func(t *task.Task) {
+			a.enis.Forget(t.ARN)
+			images.Released(t)
+		},
+		AdoptStraysOf: straysOf,
+		MaxPulls:      a.cfg.MaxConcurrentPulls,
+		MaxStarts:     a.cfg.MaxConcurrentStarts,
 	}, a.runner, a.store, a.sink(reporter)), nil
 }
 

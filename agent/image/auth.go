@@ -115,6 +115,7 @@ func byRegistry(entries map[string]docker.Auth) engineAuth {
 
 // forImage finds the credentials for an image; the zero value means to pull without.
 func (a engineAuth) forImage(image string) docker.Auth {
+	image, _, _ = strings.Cut(image, "@") // a digest
 	image = withoutTag(image)
 	host := registryHost(image)
 	switch host {

@@ -70,7 +70,7 @@ func TestWholePathElementsMatch(t *testing.T) {
 	auths := engineAuth{"r.tld": {Username: "host"}, "r.tld/user2": {Username: "user2"}, "r.tld/user2/deep/": {Username: "deep"}}
 	for image, want := range map[string]string{
 		"r.tld/user2/a": "user2", "r.tld/user22/a": "host", "r.tld/user2/deep/a:1": "deep", "r.tld/user2/deeper": "user2", "r.tld/user2": "user2",
-		"r.tld/x": "host", "r.tld:5000/x": "",
+		"r.tld/x": "host", "r.tld:5000/x": "", "r.tld/user2@" + digestA: "user2", "r.tld/user2/deep:1@" + digestA: "deep",
 	} {
 		if got := auths.forImage(image).Username; got != want {
 			t.Errorf("%s: %q, want %q", image, got, want)

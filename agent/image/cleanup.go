@@ -145,8 +145,9 @@ func (c *Cleaner) cycle(ctx context.Context) {
 // usage is one answer of InUse, for looking up.
 type usage struct{ ids, names map[string]bool }
 
-func (c *Cleaner) usage() usage {
-	ids, names := c.inUse()
+func (c *Cleaner) usage() usage { return usageOf(c.inUse()) }
+
+func usageOf(ids, names []string) usage {
 	u := usage{ids: make(map[string]bool, len(ids)), names: make(map[string]bool, len(names))}
 	for _, id := range ids {
 		u.ids[id] = true
@@ -163,8 +164,7 @@ func (u usage) has(id string, names []string) bool {
 
 // noteUse brings the times of last use up to date.
 func (c *Cleaner) noteUse() {
-	now := c.usage()
-	c.puller.records.inUse(func(r Record) bool { return now.has(r.Image.ImageID, r.Image.Names) }, time.Now())
+	c.puller.records.inUse(c.usage(), time.Now())
 }
 
 // cleanTracked removes the recorded images that were unused the longest, and counts them.

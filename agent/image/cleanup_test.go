@@ -61,6 +61,23 @@ func (c *cleaning) left() []string {
 	return ids
 }
 
+// Between two cycles the order is that in which the last tasks with the images went.
+func TestTheEndOfATaskIsTheLastUseOfItsImages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCleaning(func(c *config.Config) { c.NumImagesToDeletePerCycle = 1 })
+		c.add("1", 5*time.Hour, 2*time.Hour, "one:1")
+		c.add("2", 4*time.Hour, 3*time.Hour, "two:1")
+		byID, byName := &task.Container{Image: "other", ImageID: "1"}, &task.Container{Image: "docker.io/library/two:1"}
+		c.puller.Released(&task.Task{Containers: []*task.Container{byID}})
+		time.Sleep(time.Minute)
+		c.puller.Released(&task.Task{Containers: []*task.Container{byName}})
+		c.cycle(t.Context())
+		if diff := cmp.Diff([]string{"one:1"}, c.removed()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestUnusedImagesGoOldestFirst(t *testing.T) {
 	c := newCleaning(func(c *config.Config) { c.NumImagesToDeletePerCycle = 2 })
 	c.add("1", 5*time.Hour, 2*time.Hour, "one:1")

@@ -238,6 +238,17 @@ func TestECRFailures(t *testing.T) {
 	}
 }
 
+func TestAPullWithoutATokenGivesTheHint(t *testing.T) {
+	p, _ := newPuller(&fakeHost{})
+	cause := `Post "https://api.ecr.us-west-2.amazonaws.com/": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)`
+	p.auth = Auth{ECR: newECR(&fakeTokens{err: errors.New(cause)})}
+	ts, c := ecrTask("", task.ECRAuthData{RegistryID: "1"})
+	_, err := p.Pull(t.Context(), ts, c)
+	if want := "CannotPullECRContainerError: The task can’t pull the image. Check your network configuration. " + cause; text(err) != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestCredentialsOfTasksReachDocker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []docker.Auth

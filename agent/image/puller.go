@@ -65,6 +65,11 @@ func New(cfg *config.Config, d Docker, store Store, auth Auth) *Puller {
 // Restore reads the records of an earlier run.
 func (p *Puller) Restore() error { return p.records.load() }
 
+// Released notes that nothing is left of a task: until now it used its images.
+func (p *Puller) Released(t *task.Task) {
+	p.records.inUse(usageOf(UsedBy([]*task.Task{t})), time.Now())
+}
+
 // Media types of manifests whose digest cannot be pulled.
 const (
 	manifestV1       = "application/vnd.docker.distribution.manifest.v1+json"
@@ -233,7 +238,7 @@ func (p *Puller) use(result *task.PullResult, c *task.Container, info docker.Ima
 func (p *Puller) pull(ctx context.Context, t *task.Task, c *task.Container) (source string, info docker.Image, failed error) {
 	auth, err := p.credentials(ctx, t, c)
 	if err != nil {
-		return c.Image, docker.Image{}, err
+		return c.Image, docker.Image{}, hinted(redacted(err, task.ErrCannotPullContainer, c.Image))
 	}
 	source, byDigest := c.Image, false
 	if c.ImageDigest != "" {

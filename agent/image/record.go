@@ -179,11 +179,11 @@ func (r *records) has(id string) bool {
 }
 
 // inUse notes that containers use the images.
-func (r *records) inUse(used func(Record) bool, now time.Time) {
+func (r *records) inUse(used usage, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, record := range r.byID {
-		if used(*record) {
+		if used.has(record.Image.ImageID, record.Image.Names) {
 			record.LastUsedAt = now
 			r.save(record)
 		}
