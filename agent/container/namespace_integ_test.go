@@ -192,3 +192,25 @@ func TestTheContainerSeesItsMetadataFile(t *testing.T) {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
 }
+
+func TestPIDAndIPCNamespacesOfTheHost(t *testing.T) {
+	own, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := prepare(t, script("readlink /proc/self/ns/pid > /out/pid; readlink /proc/self/ns/ipc > /out/ipc", ""))
+	h.task.PIDMode, h.task.IPCMode = "host", "host"
+	h.create(0)
+	h.start(0)
+	h.ended(0, 0)
+	ipc, err := os.Readlink("/proc/self/ns/ipc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := h.wrote("pid")[0]; got != own {
+		t.Errorf("PID namespace %s, want the host's %s", got, own)
+	}
+	if got := h.wrote("ipc")[0]; got != ipc {
+		t.Errorf("IPC namespace %s, want the host's %s", got, ipc)
+	}
+}
