@@ -165,7 +165,8 @@ func TestPauseAndFind(t *testing.T) {
 	waitFor(ctx, t, taskCount, "2")
 
 	do(ctx, t, chromedp.Click("#pause"))
-	waitFor(ctx, t, `document.getElementById("pause").getAttribute("aria-pressed")`, "true")
+	waitFor(ctx, t, `document.getElementById("pause").innerText`, "Resume updates")
+	waitFor(ctx, t, `document.activeElement.id`, "pause")
 	asked := `performance.getEntriesByType("resource").length`
 	before := eval(ctx, t, asked)
 	do(ctx, t, chromedp.Sleep(2500*time.Millisecond)) // longer than the time between two updates
@@ -173,8 +174,9 @@ func TestPauseAndFind(t *testing.T) {
 		t.Errorf("a paused page asks: %s requests, then %s", before, now)
 	}
 	h.set(web())
-	do(ctx, t, chromedp.Click("#pause"))
+	do(ctx, t, chromedp.KeyEvent(kb.Enter)) // as the keyboard does it
 	waitFor(ctx, t, taskCount, "1")
+	waitFor(ctx, t, `document.getElementById("pause").innerText`, "Pause updates")
 }
 
 func TestSaysWhenTheAgentIsAway(t *testing.T) {
@@ -253,14 +255,17 @@ func TestPhone(t *testing.T) {
 	h := start(t)
 	h.set(web(), failed(), hopeless())
 	ctx := open(t, h)
-	do(ctx, t, chromedp.EmulateViewport(360, 740, chromedp.EmulateMobile))
-	for _, scheme := range []string{"light", "dark"} {
-		do(ctx, t, chromedp.ActionFunc(func(ctx context.Context) error {
+	for i, scheme := range []string{"light", "dark"} {
+		width := []int64{360, 320}[i] // the least that pages must fit into (WCAG 2, reflow)
+		do(ctx, t, chromedp.EmulateViewport(width, 740, chromedp.EmulateMobile), chromedp.ActionFunc(func(ctx context.Context) error {
 			return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}).Do(ctx)
 		}), chromedp.Reload())
 		waitFor(ctx, t, taskCount, "3")
 		if got := eval(ctx, t, `document.documentElement.scrollWidth <= window.innerWidth`); got != "true" {
 			t.Errorf("%s: the page is wider than the phone", scheme)
+		}
+		if got := eval(ctx, t, `[...document.querySelectorAll(".card *")].filter(e => e.getBoundingClientRect().right > e.closest(".card").getBoundingClientRect().right - 4).map(e => e.innerText).join()`); got != "" {
+			t.Errorf("%s: sticks out of its card: %s", scheme, got)
 		}
 		if got := eval(ctx, t, `[...document.querySelectorAll("button, input")].filter(e => e.getBoundingClientRect().height < 40).length`); got != "0" {
 			t.Errorf("%s: %s controls are too small for a finger", scheme, got)
@@ -268,23 +273,40 @@ func TestPhone(t *testing.T) {
 		if got := eval(ctx, t, lowContrast); got != "" {
 			t.Errorf("%s: hard to read: %s", scheme, got)
 		}
+		if got := eval(ctx, t, paleControls); got != "" {
+			t.Errorf("%s: hard to find: %s", scheme, got)
+		}
+		if got := eval(ctx, t, body); !strings.Contains(got, "9781c248050e4d8a8b5a3e2f1c0d9e8f") {
+			t.Errorf("%s: the id of a task is cut short, and there is no mouse to show the rest:\n%s", scheme, got)
+		}
 		keep(ctx, t, "phone-"+scheme)
 	}
 }
 
-// lowContrast lists texts whose contrast is below 4.5 to 1 (WCAG 2 AA).
-const lowContrast = `(() => {
+// contrast has what both checks of colours use.
+const contrast = `
 	const rgb = s => s.match(/[\d.]+/g).map(Number);
 	const light = c => { const [r, g, b] = c.map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * r + .7152 * g + .0722 * b; };
 	const back = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c.slice(0, 3); } return [255, 255, 255]; };
-	const bad = new Set();
+	const ratio = (color, ground) => { const a = light(rgb(color).slice(0, 3)), b = light(ground); return (Math.max(a, b) + .05) / (Math.min(a, b) + .05); };
+	const bad = new Set();`
+
+// lowContrast lists texts whose contrast is below 4.5 to 1 (WCAG 2 AA).
+const lowContrast = `(() => {` + contrast + `
 	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 	for (let n; (n = walk.nextNode());) {
 		const e = n.parentElement;
 		if (!n.textContent.trim() || !e.checkVisibility() || ["SCRIPT", "STYLE", "NOSCRIPT"].includes(e.tagName)) continue;
-		const a = light(rgb(getComputedStyle(e).color).slice(0, 3)), b = light(back(e));
-		if ((Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5) bad.add(n.textContent.trim());
+		if (ratio(getComputedStyle(e).color, back(e)) < 4.5) bad.add(n.textContent.trim());
 	}
+	for (const e of document.querySelectorAll("[placeholder]")) if (ratio(getComputedStyle(e, "::placeholder").color, back(e)) < 4.5) bad.add(e.placeholder);
+	return [...bad].join(", ");
+})()`
+
+// paleControls lists controls and curves whose edge has a contrast below 3 to 1 to what is around it.
+const paleControls = `(() => {` + contrast + `
+	for (const e of document.querySelectorAll("button, input")) if (ratio(getComputedStyle(e).borderTopColor, back(e.parentElement)) < 3) bad.add(e.id);
+	for (const e of document.querySelectorAll("path.line")) if (ratio(getComputedStyle(e).stroke, back(e.closest("article"))) < 3) bad.add(e.closest(".spark").className);
 	return [...bad].join(", ");
 })()`
 
