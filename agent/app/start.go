@@ -104,6 +104,7 @@ func (a *agent) start(ctx context.Context) error {
 		return nil
 	})
 	err = waitFor(ctx, parts)
+	tasksEngine.Conclude()
 	if saveErr := a.store.FinalSave(tasksEngine.Tasks()); saveErr != nil && err == nil {
 		logger.Critical("Error saving state before final shutdown", logger.Err(saveErr))
 		return terminal(saveErr)

@@ -91,6 +91,7 @@ type noStore struct{}
 func (noStore) SaveTask(*task.Task)           {}
 func (noStore) SaveContainer(*task.Container) {}
 func (noStore) DeleteTask(*task.Task)         {}
+func (noStore) Hurry()                        {}
 func (noStore) Sync(context.Context) error    { return nil }
 
 // BenchmarkLifeOfATask runs tasks from acceptance to STOPPED beside others that already run. The time per task should

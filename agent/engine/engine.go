@@ -80,6 +80,8 @@ type Store interface {
 	SaveTask(t *task.Task)
 	SaveContainer(c *task.Container)
 	DeleteTask(t *task.Task)
+	// Hurry asks for what was saved to be written soon; Sync waits until it is.
+	Hurry()
 	Sync(ctx context.Context) error
 }
 
@@ -296,6 +298,20 @@ func (e *Engine) KeepRestartStats(arn, containerName string, data []byte) {
 func (e *Engine) Acknowledge(arn string, sent task.Status, containers map[string]task.ContainerStatus) {
 	if o, known := e.owner(arn); known {
 		o.box.put(Acknowledged{Task: sent, Containers: containers})
+	}
+}
+
+// Conclude takes note of what ECS accepted while the agent was ending, so that the last save has it and the next run does
+// not say it again. It is for the time after Run; a task whose owner has not ended yet is left alone.
+func (e *Engine) Conclude() {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, o := range e.order {
+		select {
+		case <-o.over:
+			o.conclude()
+		default:
+		}
 	}
 }
 

@@ -143,4 +143,5 @@ type brokenDisk struct{}
 func (brokenDisk) SaveTask(*task.Task)           {}
 func (brokenDisk) SaveContainer(*task.Container) {}
 func (brokenDisk) DeleteTask(*task.Task)         {}
+func (brokenDisk) Hurry()                        {}
 func (brokenDisk) Sync(context.Context) error    { return errors.New("no space left on device") }

@@ -40,11 +40,11 @@ func (s *fakeStore) put(key string, value any) {
 	s.commitSoon()
 }
 
-// commitSoon is the background writer: what is pending gets to disk some milliseconds later.
+// commitSoon is the background writer: what is pending gets to disk some time later.
 func (s *fakeStore) commitSoon() {
 	if !s.committing {
 		s.committing = true
-		time.AfterFunc(5*time.Millisecond+time.Nanosecond, func() { _ = s.Sync(context.Background()) })
+		time.AfterFunc(100*time.Millisecond+time.Nanosecond, func() { _ = s.Sync(context.Background()) })
 	}
 }
 
@@ -62,6 +62,10 @@ func (s *fakeStore) DeleteTask(t *task.Task) {
 		s.pending["c/"+t.ARN+"/"+c.Name] = nil
 	}
 	s.commitSoon()
+}
+
+func (s *fakeStore) Hurry() {
+	time.AfterFunc(5*time.Millisecond+time.Nanosecond, func() { _ = s.Sync(context.Background()) })
 }
 
 func (s *fakeStore) Sync(context.Context) error {

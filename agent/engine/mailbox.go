@@ -28,8 +28,11 @@ func (m *mailbox) put(ev Event) {
 
 // next takes the oldest event; at the time wake (unless zero) it gives a Tick. ok is false when ctx ended.
 func (m *mailbox) next(ctx context.Context, wake time.Time) (ev Event, ok bool) {
+	if ctx.Err() != nil {
+		return nil, false // what is left stays
+	}
 	if ev, has := m.take(); has {
-		return ev, ctx.Err() == nil
+		return ev, true
 	}
 	var alarm <-chan time.Time
 	if !wake.IsZero() {

@@ -62,6 +62,9 @@ func (o *owner) run(ctx context.Context) {
 			ev = receipt.Event
 		}
 		o.take(Apply(t, ev, time.Now(), o.engine.config.Rules))
+		if _, accepted := ev.(Acknowledged); accepted {
+			o.engine.store.Hurry() // a crash should not make the next run repeat it
+		}
 		if receipt.taken != nil {
 			close(receipt.taken)
 		}
@@ -70,6 +73,15 @@ func (o *owner) run(ctx context.Context) {
 		if o.snap.Load().Engine.Cleaned {
 			o.engine.forget(o)
 			return
+		}
+	}
+}
+
+// conclude applies what is left in the mailbox of an owner that has ended, as far as nothing has to follow from it.
+func (o *owner) conclude() {
+	for ev, has := o.box.take(); has; ev, has = o.box.take() {
+		if accepted, ok := ev.(Acknowledged); ok {
+			o.snap.Store(Apply(o.snap.Load(), accepted, time.Now(), o.engine.config.Rules).Task)
 		}
 	}
 }

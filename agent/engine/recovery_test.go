@@ -33,6 +33,20 @@ func TestRunningTasksSurviveARestartUntouched(t *testing.T) {
 	})
 }
 
+func TestAnAcceptanceOfTheLastMomentIsNoted(t *testing.T) {
+	scenario(t, func(t *testing.T, r *rig) {
+		r.accept(t, containers(&task.Container{Name: "web", Essential: true}))
+		time.Sleep(time.Second)
+		r.cancel()
+		<-r.done
+		r.engine.Acknowledge(testARN, task.Stopped, map[string]task.ContainerStatus{"web": task.ContainerStopped})
+		r.engine.Conclude()
+		if tk, _ := r.engine.Task(testARN); tk.Sent != task.Stopped || tk.Containers[0].Sent != task.ContainerStopped {
+			t.Errorf("sent: task %s, container %s", tk.Sent, tk.Containers[0].Sent)
+		}
+	})
+}
+
 func TestExitWhileTheAgentWasDownIsReportedWithItsCode(t *testing.T) {
 	scenario(t, func(t *testing.T, r *rig) {
 		r.onDocker(func(d *fakeDocker) { d.lifetimes["web"] = lifetime{10 * time.Second, 7} })

@@ -428,7 +428,7 @@ func TestForgottenTaskIsDropped(t *testing.T) {
 	})
 }
 
-func TestShutdownDoesNotWaitForECS(t *testing.T) {
+func TestShutdownWaitsForECSAMomentOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{took: time.Hour}
 		r := New(b)
@@ -445,11 +445,30 @@ func TestShutdownDoesNotWaitForECS(t *testing.T) {
 		asked := time.Now()
 		cancel()
 		<-done
-		if took := time.Since(asked); took > 0 {
+		if took := time.Since(asked); took != endGrace {
 			t.Errorf("took %v", took)
 		}
 		if s := r.Stats(); s.InFlight != 0 || s.Pending != 1 || s.Retried != 0 {
 			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestWhatECSAcceptsAtTheEndIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{took: endGrace / 2}
+		r := New(b)
+		h := newHost(r)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx, "cluster", h) }()
+		h.add("t1", "c")
+		h.task("t1", task.Running, "")
+		synctest.Wait()
+		cancel()
+		<-done
+		if got, _ := h.Task("t1"); got.Sent != task.Running {
+			t.Errorf("sent %v", got.Sent)
 		}
 	})
 }

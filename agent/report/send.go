@@ -18,6 +18,18 @@ var submitRetry = backoff.Policy{First: time.Second, Longest: 30 * time.Second, 
 // parkPause is the pause after an error that only a change elsewhere can end (a permission, the cluster).
 const parkPause = time.Minute
 
+// endGrace is how long an answer of ECS is waited for once the agent is ending: what was accepted without the agent knowing
+// it would be said again by its next run.
+const endGrace = 200 * time.Millisecond
+
+// submit submits one change. It goes on for endGrace when ctx ends.
+func (r *Reporter) submit(ctx context.Context, change ecsapi.TaskStateChange) error {
+	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(endGrace, cancel) })()
+	return r.ecs.SubmitTaskStateChange(call, change)
+}
+
 // send submits the first change of a line that is worth it, and gives the slot back.
 func (r *Reporter) send(ctx context.Context, cluster string, tasks Tasks, l *line) {
 	defer r.poke()
@@ -26,7 +38,7 @@ func (r *Reporter) send(ctx context.Context, cluster string, tasks Tasks, l *lin
 	if !has {
 		return
 	}
-	err := r.ecs.SubmitTaskStateChange(ctx, change.request(cluster, l.arn))
+	err := r.submit(ctx, change.request(cluster, l.arn))
 	if err != nil && ctx.Err() != nil {
 		r.release(l)
 		return // the agent is ending

@@ -85,8 +85,8 @@ func (q *queue) signal() {
 // engine's own writes, and what is lost with the agent in that time is found out again from the containers.
 const gatherTime = 100 * time.Millisecond
 
-// next gives the writer its next batch: at once when somebody waits for it or the queue is closed, else after gatherTime,
-// or after pause when that is longer. last tells the writer to end; the batch is nil when nothing is left.
+// next gives the writer its next batch: at once when it is urgent or the queue is closed, else after gatherTime, or after
+// pause when that is longer. last tells the writer to end; the batch is nil when nothing is left.
 func (q *queue) next(pause time.Duration) (b *batch, last bool) {
 	var timer <-chan time.Time
 	for due := false; ; {
@@ -117,6 +117,14 @@ func (q *queue) take() *batch {
 	b := q.pending
 	q.pending, q.inFlight, q.urgent = newBatch(), b, false
 	return b
+}
+
+// hurry has what is pending written without waiting for more.
+func (q *queue) hurry() {
+	q.mu.Lock()
+	q.urgent = !q.pending.empty()
+	q.mu.Unlock()
+	q.signal()
 }
 
 // finished tells those who wait for b how it ended and puts failed records back, beneath newer ones.

@@ -74,6 +74,13 @@ func (s *Store) Sync(ctx context.Context) error {
 	return nil
 }
 
+// Hurry asks for what was saved to be written without waiting for more. It does not wait for the disk.
+func (s *Store) Hurry() {
+	if s.db != nil {
+		s.queue.hurry()
+	}
+}
+
 // FinalSave writes every task and container once more and waits a short while for it: the last thing before the process
 // ends. Nothing depends on it.
 func (s *Store) FinalSave(tasks []*task.Task) error {
