@@ -108,22 +108,10 @@ func (h *handler) caller(id string) (*task.Task, *task.Container, bool) {
 	return t, c, known && c.RuntimeID != ""
 }
 
-// withoutNetwork answers for a container of which no network is known although it must have one; false when there is one.
-func withoutNetwork(w http.ResponseWriter, t *task.Task, c *task.Container, text string) bool {
-	if t.PrimaryENI() != nil || dockerNetworks(c) != nil {
-		return false
-	}
-	httpd.JSON(w, http.StatusInternalServerError, containerRequest, text+" '"+c.RuntimeID+"'")
-	return true
-}
-
 func (h *handler) containerV3(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {
 	t, c, known := h.settled(r.Context(), vars[0])
 	if !known {
 		httpd.JSON(w, http.StatusInternalServerError, containerRequest, "V3 container metadata handler: "+noContainer+vars[0])
-		return
-	}
-	if withoutNetwork(w, t, c, "Unable to generate network response for container") {
 		return
 	}
 	h.bodies.serve(w, t, key{c.RuntimeID, "v3"}, containerRequest, func() any { return newContainerV2(c, t.PrimaryENI(), true) })
@@ -149,9 +137,6 @@ func (h *handler) containerV4(w http.ResponseWriter, r *http.Request, vars httpd
 	t, c, known := h.settled(r.Context(), vars[0])
 	if !known {
 		httpd.JSON(w, http.StatusNotFound, containerRequest, "V4 container metadata handler: "+noContainer+vars[0])
-		return
-	}
-	if withoutNetwork(w, t, c, "unable to generate network response for container") {
 		return
 	}
 	h.bodies.serve(w, t, key{c.RuntimeID, "v4"}, containerRequest, func() any { return newContainerV4(c, t.PrimaryENI()) })

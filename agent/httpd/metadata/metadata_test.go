@@ -428,7 +428,6 @@ func TestWaitsForTheLookAfterAStart(t *testing.T) {
 
 // TestALookThatDoesNotComeIsWaitedForOnce is about a Docker that hangs.
 func TestALookThatDoesNotComeIsWaitedForOnce(t *testing.T) {
-	const v3, v4 = `"Unable to generate network response for container '` + curlID + `'"`, `"unable to generate network response for container '` + curlID + `'"`
 	restored := func() *task.Task {
 		tk := running("")
 		tk.Containers[0].Engine.Restored = true
@@ -447,10 +446,10 @@ func TestALookThatDoesNotComeIsWaitedForOnce(t *testing.T) {
 				Register(routes, here, w, w, w)
 				start := time.Now()
 				for range 3 {
-					for path, want := range map[string]string{"/v3/" + endpoint: "500 " + v3, "/v4/" + endpoint: "500 " + v4, "/v4/" + endpoint + "/task": "200", "/v3/" + endpoint + "/task": "200"} {
-						got := serve(routes, "GET", path)
-						if text := fmt.Sprint(got.Code, " ", got.Body); text != want && (want != "200" || got.Code != 200 || strings.Contains(text, "Networks")) {
-							t.Errorf("%s: %s, want %s", path, text, want)
+					for _, path := range []string{"/v3/" + endpoint, "/v4/" + endpoint, "/v4/" + endpoint + "/task", "/v3/" + endpoint + "/task"} {
+						// What is known is told: the look that is missing is no failure.
+						if got := serve(routes, "GET", path); got.Code != 200 || strings.Contains(got.Body.String(), "Networks") {
+							t.Errorf("%s: %d %s", path, got.Code, got.Body)
 						}
 					}
 				}
