@@ -25,6 +25,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/stats"
 	"github.com/aws/amazon-ecs-agent/agent/store"
 	"github.com/aws/amazon-ecs-agent/agent/tcs"
+	"github.com/aws/amazon-ecs-agent/agent/turnstile"
 	"github.com/aws/amazon-ecs-agent/agent/version"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
@@ -38,6 +39,7 @@ type conversations struct {
 	tasks      *engine.Engine
 	stats      *stats.Collector
 	reporter   *report.Reporter
+	images     *image.Puller
 	cleaner    *image.Cleaner
 	registered registration.Result
 	place      <-chan place
@@ -140,8 +142,7 @@ func (c *conversations) introspection(control *acs.Session, telemetry *tcs.Sessi
 		StartedAt: startedAt,
 		Reports:   func() any { return c.reporter.Stats() },
 		Steps: func() any {
-			pulls, starts := c.tasks.Throttles()
-			return map[string]engine.Throttle{"Pulls": pulls, "Starts": starts}
+			return map[string]turnstile.State{"Pulls": c.images.Turns(), "Starts": c.tasks.Starts()}
 		},
 	}, c.tasks)
 }

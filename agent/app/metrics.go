@@ -70,11 +70,11 @@ func (c *conversations) metricsHandler(control *acs.Session, telemetry *tcs.Sess
 		},
 		Steps: map[string]func() metrics.Step{
 			"pull": func() metrics.Step {
-				pulls, _ := c.tasks.Throttles()
+				pulls := c.images.Turns()
 				return metrics.Step{Running: pulls.Running, Waiting: pulls.Waiting}
 			},
 			"start": func() metrics.Step {
-				_, starts := c.tasks.Throttles()
+				starts := c.tasks.Starts()
 				return metrics.Step{Running: starts.Running, Waiting: starts.Waiting}
 			},
 		},

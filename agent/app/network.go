@@ -68,7 +68,7 @@ func (a *agent) checkTaskNetworking(ctx context.Context, pauseErr error) error {
 // releaseLeaked gives back the local addresses that tasks of former runs left, once it is known which tasks there are.
 func (a *agent) releaseLeaked(ctx context.Context, tasks *engine.Engine) {
 	select {
-	case <-tasks.Ready():
+	case <-tasks.Surveyed():
 	case <-ctx.Done():
 		return
 	}

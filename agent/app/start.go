@@ -99,7 +99,7 @@ func (a *agent) start(ctx context.Context) error {
 			a.completeMetadataFiles(partsCtx, tasksEngine)
 			return nil
 		})
-		(&conversations{agent: a, tasks: tasksEngine, stats: collector, reporter: reporter, cleaner: cleaner, registered: registered,
+		(&conversations{agent: a, tasks: tasksEngine, stats: collector, reporter: reporter, images: images, cleaner: cleaner, registered: registered,
 			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
 		return nil
 	})
@@ -156,7 +156,7 @@ func (a *agent) restore(ctx context.Context) (registration.Identity, *store.Stat
 // reportLost ends the tasks, as far as ECS is concerned, of which neither a record nor a running container is left.
 func reportLost(ctx context.Context, tasks *engine.Engine, lost []store.Lost) {
 	select {
-	case <-tasks.Ready():
+	case <-tasks.Surveyed():
 	case <-ctx.Done():
 		return
 	}
@@ -214,7 +214,6 @@ func (a *agent) newEngine(host registration.Resources, resources resources, imag
 			images.Released(t)
 		},
 		AdoptStraysOf: straysOf,
-		MaxPulls:      a.cfg.MaxConcurrentPulls,
 		MaxStarts:     a.cfg.MaxConcurrentStarts,
 	}, a.runner, a.store, a.sink(reporter)), nil
 }

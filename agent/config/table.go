@@ -125,7 +125,7 @@ func timingSettings(p platform) []setting {
 		{env: "ECS_PULL_DEPENDENT_CONTAINERS_UPFRONT", key: "DependentContainersPullUpfront", kind: triKind,
 			doc: "Pull the images of containers that wait for others (`dependsOn`) before the others are ready."},
 		{env: "ECS_MAX_CONCURRENT_STARTS", key: "MaxConcurrentStarts", kind: intKind, defText: "`0`: unlimited",
-			doc: "Containers being started at once; further ones wait in the order in which they came up, so that a burst of tasks does not drown the host. An addition of this agent."},
+			doc: "Containers being started at once; further ones wait in the order in which they came up, so that a burst of tasks does not drown the host. One that hangs counts for half a minute. An addition of this agent."},
 	}
 }
 
@@ -162,7 +162,7 @@ func imageSettings(p platform) []setting {
 		{env: "ECS_PREPULL_WAIT", field: "PrepullWait", kind: triKind,
 			doc: "Register the instance only after the pulls of `ECS_PREPULL_IMAGES` have ended, well or not. An addition of this agent."},
 		{env: "ECS_MAX_CONCURRENT_PULLS", key: "MaxConcurrentPulls", kind: intKind, defText: "`0`: unlimited",
-			doc: "Image pulls under way at once; further ones wait in the order in which they came up. An addition of this agent."},
+			doc: "Images being pulled at once, whatever the number of containers that wait for each; further ones wait in the order in which they came up. A pull of which nothing comes for 15 seconds does not count any more. An addition of this agent."},
 	}
 }
 

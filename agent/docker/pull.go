@@ -21,7 +21,12 @@ type PullRequest struct {
 	Auth  Auth
 	// Inactivity is how long the stream may be silent: silence is noticed after one to two times this long.
 	Inactivity time.Duration
+	// Stalled is called when nothing has come for a while, once or more often; the pull goes on. Optional.
+	Stalled func()
 }
+
+// stalledAfter is how long nothing comes of a pull until it counts as stalled.
+const stalledAfter = 15 * time.Second
 
 // errInactive is the text users know.
 var errInactive = errors.New("inactivity time exceeded timeout while pulling image")
@@ -35,7 +40,13 @@ func (c *Client) Pull(ctx context.Context, r PullRequest) error {
 	noBegin := Timeout("pullBegin", pullBeginLimit)
 	begin := time.AfterFunc(pullBeginLimit, func() { cancel(noBegin) })
 	defer begin.Stop()
-	err := c.pull(ctx, r, func() { begin.Stop() }, cancel)
+	progressed := func() {}
+	if r.Stalled != nil {
+		stall := time.AfterFunc(stalledAfter, r.Stalled)
+		defer stall.Stop()
+		progressed = func() { stall.Reset(stalledAfter) }
+	}
+	err := c.pull(ctx, r, func() { begin.Stop(); progressed() }, cancel)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		return nil
@@ -48,8 +59,8 @@ func (c *Client) Pull(ctx context.Context, r PullRequest) error {
 	}
 }
 
-// pull calls began at the first object, and cancel with errInactive when the stream goes silent.
-func (c *Client) pull(ctx context.Context, r PullRequest, began func(), cancel context.CancelCauseFunc) (err error) {
+// pull calls came for each object, and cancel with errInactive when the stream goes silent.
+func (c *Client) pull(ctx context.Context, r PullRequest, came func(), cancel context.CancelCauseFunc) (err error) {
 	loaded, started := downloads{}, time.Now()
 	if c.observer != nil {
 		defer func() { c.observer.ImagePulled(time.Since(started), loaded.total(), err != nil) }()
@@ -63,7 +74,7 @@ func (c *Client) pull(ctx context.Context, r PullRequest, began func(), cancel c
 	defer stream.stop()
 	log := pullLog{image: r.Image}
 	return eachProgress(stream, func(p progress) {
-		began()
+		came()
 		loaded.see(p)
 		log.see(p, time.Now())
 	})

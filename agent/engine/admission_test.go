@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
+	"github.com/aws/amazon-ecs-agent/agent/turnstile"
 )
 
 func TestTasksWaitForTheHostInOrder(t *testing.T) {
@@ -75,9 +76,9 @@ func TestTasksWaitForTheHostInOrder(t *testing.T) {
 func TestStepsWaitForTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(1)
-		r.config.MaxPulls, r.config.MaxStarts = 1, 2
+		r.config.MaxStarts = 1
 		busiest := 0
-		watched := watchedPulls{fakeDocker: r.docker, busiest: &busiest}
+		watched := watchedStarts{fakeDocker: r.docker, busiest: &busiest}
 		r.bootOn(&watched)
 		<-r.engine.Ready()
 		for i := range 20 {
@@ -90,33 +91,100 @@ func TestStepsWaitForTheirTurn(t *testing.T) {
 			}
 		}
 		if busiest != 1 {
-			t.Errorf("%d pulls at once", busiest)
+			t.Errorf("%d starts at once", busiest)
 		}
-		if pulls, starts := r.engine.Throttles(); pulls != (Throttle{Limit: 1}) || starts != (Throttle{Limit: 2}) {
-			t.Errorf("left behind: %+v %+v", pulls, starts)
+		if starts := r.engine.Starts(); starts != (turnstile.State{Limit: 1}) {
+			t.Errorf("left behind: %+v", starts)
 		}
 		r.cancel()
 		<-r.done
 	})
 }
 
-// watchedPulls counts the pulls under way.
-type watchedPulls struct {
+// watchedStarts counts the starts under way.
+type watchedStarts struct {
 	*fakeDocker
 	mu      sync.Mutex
 	now     int
 	busiest *int
 }
 
-func (w *watchedPulls) Pull(ctx context.Context, t *task.Task, c *task.Container) (task.PullResult, error) {
+func (w *watchedStarts) Start(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error) {
 	w.count(1)
 	defer w.count(-1)
-	return w.fakeDocker.Pull(ctx, t, c)
+	return w.fakeDocker.Start(ctx, t, c)
 }
 
-func (w *watchedPulls) count(n int) {
+func (w *watchedStarts) count(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now += n
 	*w.busiest = max(*w.busiest, w.now)
+}
+
+// onHost is a task with one container that takes memory and a port of the host; 0: none.
+func onHost(id string, memory int64, port uint16) *task.Task {
+	c := &task.Container{Name: "c", Image: "i", Essential: true}
+	if port != 0 {
+		c.Ports = []task.PortMapping{{ContainerPort: 80, HostPort: port}}
+	}
+	return &task.Task{ARN: arnOf(id), Memory: memory, Desired: task.Running, Containers: []*task.Container{c}}
+}
+
+// TestAStoppingTaskKeepsItsShareOverARestart: its replacement would find the port in use.
+func TestAStoppingTaskKeepsItsShareOverARestart(t *testing.T) {
+	scenario(t, func(t *testing.T, r *rig) {
+		r.accept(t, onHost("old", 1, 80))
+		time.Sleep(time.Second)
+		r.onDocker(func(d *fakeDocker) { d.hangs["stop"] = hang{wait: time.Minute} })
+		r.engine.Stop(arnOf("old"))
+		time.Sleep(time.Second)
+		r.crash()
+		r.onDocker(func(d *fakeDocker) { d.hangs["stop"] = hang{wait: time.Minute} })
+		r.boot()
+		<-r.engine.Ready()
+		r.accept(t, onHost("new", 1, 80))
+		time.Sleep(time.Second)
+		if tk, _ := r.engine.Task(arnOf("new")); tk.Engine.Admitted || tk.Engine.Waiting != "PORTS_TCP (80 in use)" {
+			t.Errorf("the new one: admitted %t, waits for %q", tk.Engine.Admitted, tk.Engine.Waiting)
+		}
+		time.Sleep(2 * time.Minute)
+		if tk, _ := r.engine.Task(arnOf("new")); tk.Known != task.Running {
+			t.Errorf("the new one is %s when the old one has stopped", tk.Known)
+		}
+		r.engine.Stop(arnOf("new"))
+		time.Sleep(time.Second)
+		if use := r.engine.Host(); use.MemoryUsedMiB != 0 || use.Waiting != 0 {
+			t.Errorf("left behind: %+v", use)
+		}
+	})
+}
+
+// TestWhatRunsIsCountedBeforeAnybodyIsAdmitted: a task that waits may be older than one that runs.
+func TestWhatRunsIsCountedBeforeAnybodyIsAdmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		r.config.Host = HostResources{CPU: 4096, Memory: 1024}
+		r.boot()
+		<-r.engine.Ready()
+		r.accept(t, onHost("waits", 2048, 0)) // the host is too small for it
+		time.Sleep(time.Second)
+		r.accept(t, onHost("runs", 1024, 0))
+		time.Sleep(time.Second)
+		r.crash()
+		r.config.Host.Memory = 2560
+		r.boot()
+		<-r.engine.Ready()
+		time.Sleep(time.Second)
+		if tk, _ := r.engine.Task(arnOf("waits")); tk.Engine.Admitted {
+			t.Errorf("admitted beside what runs: %+v", r.engine.Host())
+		}
+		r.engine.Stop(arnOf("runs"))
+		time.Sleep(time.Second)
+		if tk, _ := r.engine.Task(arnOf("waits")); tk.Known != task.Running {
+			t.Errorf("the one that waits is %s", tk.Known)
+		}
+		r.cancel()
+		<-r.done
+	})
 }

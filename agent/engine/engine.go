@@ -24,10 +24,18 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
+	"github.com/aws/amazon-ecs-agent/agent/turnstile"
 )
 
 // parallelInspects bounds the inspects that run at once over all tasks.
 const parallelInspects = 8
+
+// How long a call counts as one of those that may run at once. What takes longer hangs, most likely in Docker's lock of that
+// container, and is no reason for other tasks to wait.
+const (
+	inspectPatience = 2 * time.Second
+	startPatience   = 30 * time.Second
+)
 
 var errEnding = errors.New("the agent is ending")
 
@@ -109,9 +117,9 @@ type Config struct {
 	// AdoptStraysOf names the cluster whose running containers are taken over although no record of their task is left;
 	// empty: none are.
 	AdoptStraysOf string
-	// MaxPulls and MaxStarts bound the image pulls and container starts under way at once (ECS_MAX_CONCURRENT_PULLS,
-	// ECS_MAX_CONCURRENT_STARTS); 0: no bound. Steps wait in the order of their arrival.
-	MaxPulls, MaxStarts int
+	// MaxStarts bounds the container starts under way at once (ECS_MAX_CONCURRENT_STARTS); 0: no bound. They wait in the
+	// order of their arrival.
+	MaxStarts int
 }
 
 // Engine runs the tasks. Make one with New, give it what a former run left with Restore, then Run it.
@@ -122,10 +130,10 @@ type Engine struct {
 	sink    Sink
 
 	admission *admission
-	inspects  chan struct{}
-	pulls     *turnstile
-	starts    *turnstile
+	inspects  *turnstile.Turnstile
+	starts    *turnstile.Turnstile
 	ready     chan struct{} // closed when restored tasks were compared with the runtime and run
+	surveyed  chan struct{} // closed when all containers were seen once
 
 	mu         sync.RWMutex
 	order      []*owner // by acceptance
@@ -141,10 +149,10 @@ func New(config Config, runtime Runtime, store Store, sink Sink) *Engine {
 	return &Engine{
 		config: config, runtime: runtime, store: store, sink: sink,
 		admission:  newAdmission(config.Host),
-		inspects:   make(chan struct{}, parallelInspects),
-		pulls:      newTurnstile(config.MaxPulls),
-		starts:     newTurnstile(config.MaxStarts),
+		inspects:   turnstile.New(parallelInspects, inspectPatience),
+		starts:     turnstile.New(config.MaxStarts, startPatience),
 		ready:      make(chan struct{}),
+		surveyed:   make(chan struct{}),
 		byARN:      map[string]*owner{},
 		byEndpoint: map[string]*owner{},
 		byRuntime:  map[string]*owner{},
@@ -153,6 +161,10 @@ func New(config Config, runtime Runtime, store Store, sink Sink) *Engine {
 
 // Ready is closed when the tasks of the former run were found again in the runtime; new tasks are taken from then on.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Surveyed is closed when it is known what runs on this host, also of tasks without a record. Usually that is when Ready is
+// closed, and later where Docker is slow to say.
+func (e *Engine) Surveyed() <-chan struct{} { return e.surveyed }
 
 // Run owns every goroutine of the engine and ends when ctx does. Containers are left as they are.
 func (e *Engine) Run(ctx context.Context) error {
@@ -372,12 +384,7 @@ func (e *Engine) launch(ctx context.Context, o *owner) {
 // admit asks for the task's share of the host.
 func (e *Engine) admit(o *owner) {
 	t := o.snap.Load()
-	if t.Known.Terminal() || t.Desired.Terminal() || t.Internal || strings.EqualFold(t.LaunchType, "FARGATE") {
-		o.box.put(Admitted{})
-		return
-	}
-	if underWay(t) {
-		e.admission.account(t)
+	if t.Known.Terminal() || t.Desired.Terminal() || !sharesHost(t) || hadShare(t) {
 		o.box.put(Admitted{})
 		return
 	}
@@ -403,9 +410,13 @@ func (e *Engine) admit(o *owner) {
 	})
 }
 
-// underWay reports whether the task had its share of the host already before the agent was restarted.
-func underWay(t *task.Task) bool {
-	return slices.ContainsFunc(t.Containers, func(c *task.Container) bool {
+// sharesHost reports whether what the task takes of the host counts.
+func sharesHost(t *task.Task) bool { return !t.Internal && !strings.EqualFold(t.LaunchType, "FARGATE") }
+
+// hadShare reports whether the task had its share of the host already before the agent was restarted. One that has to stop
+// keeps it until it has stopped.
+func hadShare(t *task.Task) bool {
+	return sharesHost(t) && slices.ContainsFunc(t.Containers, func(c *task.Container) bool {
 		return c.Known > task.ContainerNone && c.Known < task.ContainerStopped
 	})
 }

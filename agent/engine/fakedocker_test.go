@@ -57,6 +57,7 @@ type fakeContainer struct {
 	// name is taken, but there is nothing to look at yet.
 	emerging  bool
 	connected bool
+	ports     []task.PortMapping
 }
 
 func newFakeDocker(seed uint64) *fakeDocker {

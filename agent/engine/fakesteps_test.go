@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
@@ -40,7 +41,7 @@ func (d *fakeDocker) Create(ctx context.Context, t *task.Task, c *task.Container
 
 func (d *fakeDocker) createLocked(t *task.Task, c *task.Container, abandoned bool) (id string) {
 	id = fmt.Sprintf("id%06d", len(d.containers)+1) + c.RuntimeName
-	f := &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now(), emerging: abandoned}
+	f := &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now(), emerging: abandoned, ports: c.Ports}
 	d.containers[id] = f
 	d.checkTwins(t.ARN, c.Name)
 	emerge := func() {
@@ -81,6 +82,15 @@ func (d *fakeDocker) checkNamespaces(stopping *fakeContainer) {
 	for _, f := range d.containers {
 		if f.arn == stopping.arn && f != stopping && f.status == task.ContainerRunning && f.cname != task.NamespacePauseName && f.cname != task.NetworkPauseName {
 			d.violations = append(d.violations, f.name+" ran when its namespaces were taken away")
+		}
+	}
+}
+
+// checkPorts notes a container that starts while another one has its port of the host.
+func (d *fakeDocker) checkPorts(starting *fakeContainer) {
+	for _, f := range d.containers {
+		if f != starting && f.status == task.ContainerRunning && slices.ContainsFunc(f.ports, func(p task.PortMapping) bool { return slices.Contains(starting.ports, p) }) {
+			d.violations = append(d.violations, starting.name+" started although "+f.name+" has its port")
 		}
 	}
 }
@@ -145,6 +155,7 @@ func (d *fakeDocker) Start(ctx context.Context, _ *task.Task, c *task.Container)
 }
 
 func (d *fakeDocker) startLocked(f *fakeContainer) {
+	d.checkPorts(f)
 	f.status, f.startedAt, f.finishedAt = task.ContainerRunning, time.Now(), time.Time{}
 	f.starts++
 	f.run++
@@ -170,8 +181,8 @@ func (d *fakeDocker) exitLocked(f *fakeContainer, code int) {
 func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) (*task.ContainerState, error) {
 	gone := false
 	err := d.call(ctx, "stop", c.RuntimeName, task.ErrCannotStopContainer, func() error {
-		f, has := d.containers[c.RuntimeID]
-		if !has {
+		f := d.find(c)
+		if f == nil {
 			gone = true
 			return nil
 		}
@@ -193,15 +204,24 @@ func (d *fakeDocker) Stop(ctx context.Context, _ *task.Task, c *task.Container) 
 
 func (d *fakeDocker) Inspect(ctx context.Context, c *task.Container) (state *task.ContainerState, err error) {
 	err = d.call(ctx, "inspect", c.RuntimeName, task.ErrCannotInspectContainer, func() error {
-		for _, f := range d.containers {
-			if !f.emerging && (f.id == c.RuntimeID || c.RuntimeID == "" && f.name == c.RuntimeName) {
-				state = f.state()
-				return nil
-			}
+		f := d.find(c)
+		if f == nil {
+			return task.ErrGone
 		}
-		return task.ErrGone
+		state = f.state()
+		return nil
 	})
 	return state, err
+}
+
+// find gives the container by its id, or by its name while there is no id; nil when there is none.
+func (d *fakeDocker) find(c *task.Container) *fakeContainer {
+	for _, f := range d.containers {
+		if !f.emerging && (f.id == c.RuntimeID || c.RuntimeID == "" && f.name == c.RuntimeName) {
+			return f
+		}
+	}
+	return nil
 }
 
 func (f *fakeContainer) state() *task.ContainerState {

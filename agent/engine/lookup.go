@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
+	"github.com/aws/amazon-ecs-agent/agent/turnstile"
 )
 
 // Tasks gives the present snapshot of every task, in the order of their acceptance.
@@ -62,6 +63,9 @@ func (e *Engine) Host() HostUse {
 		GPUs: len(a.total.GPUs), GPUsUsed: len(a.sum.gpus), Waiting: len(a.waiting),
 	}
 }
+
+// Starts tells how many containers are being started and wait for others (ECS_MAX_CONCURRENT_STARTS).
+func (e *Engine) Starts() turnstile.State { return e.starts.State() }
 
 // ByRuntimeID finds a container by its Docker id, or by a prefix of it that is unique.
 func (e *Engine) ByRuntimeID(id string) (*task.Task, *task.Container, bool) {

@@ -106,6 +106,8 @@ func (e Inspected) apply(w *work) {
 	case c.Engine.Died:
 		// It is dead whatever kept the inspect from telling more.
 		w.exited(i, nil)
+	case errors.Is(e.Err, task.ErrGone) && c.RuntimeID == "":
+		c.Engine.MustStop, c.Engine.Restored = false, false // it was never created
 	case errors.Is(e.Err, task.ErrGone):
 		w.vanished(i)
 	default:
@@ -138,7 +140,8 @@ func (e Listed) apply(w *work) {
 			}
 		}
 		c = w.progress(i)
-		if c.Engine.Restored = e.Restored; e.Restored && found != nil {
+		c.Engine.Restored = c.Engine.Restored || e.Restored
+		if e.Restored && found != nil {
 			c.Observe(found) // readers need not wait for the inspect
 		}
 		switch {
@@ -157,6 +160,24 @@ func (e Listed) apply(w *work) {
 		if !c.Engine.RetryStopAt.IsZero() {
 			c.Engine.RetryStopAt = w.now
 		}
+	}
+}
+
+// Unlisted says that Docker did not tell in time which containers there are: those of a former run are looked at one by one.
+type Unlisted struct{}
+
+func (Unlisted) apply(w *work) {
+	if w.t.Known.Terminal() {
+		return
+	}
+	for i, c := range w.t.Containers {
+		if c.Known == task.ContainerStopped || c.RuntimeID == "" && c.RuntimeName == "" {
+			continue
+		}
+		c = w.progress(i)
+		c.Engine.Restored = true
+		c.Engine.InspectAt = w.now
+		c.Engine.MustStop = c.Known < task.ContainerRunning // a stop does not wait for what may hang
 	}
 }
 

@@ -242,12 +242,11 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 	}
 	c, _ := t.Container(s.Container)
 	if s.Kind == InspectContainer {
-		select {
-		case e.inspects <- struct{}{}:
-			defer func() { <-e.inspects }()
-		case <-ctx.Done():
+		leave, err := e.inspects.Enter(ctx)
+		if err != nil {
 			return nil
 		}
+		defer leave()
 		state, err := e.runtime.Inspect(ctx, c)
 		if ended(ctx) {
 			return nil
@@ -259,17 +258,11 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 	case task.StepResolveManifest:
 		done.Manifest, done.Err = e.runtime.ResolveManifest(ctx, t, c)
 	case task.StepPull:
-		if done.Err = e.pulls.enter(ctx); done.Err == nil {
-			done.Pull, done.Err = e.runtime.Pull(ctx, t, c)
-			e.pulls.leave()
-		}
+		done.Pull, done.Err = e.runtime.Pull(ctx, t, c)
 	case task.StepCreate:
 		done.Create, done.Err = e.runtime.Create(ctx, t, c)
 	case task.StepStart, task.StepRestart:
-		if done.Err = e.starts.enter(ctx); done.Err == nil {
-			done.State, done.Err = e.runtime.Start(ctx, t, c)
-			e.starts.leave()
-		}
+		done.State, done.Err = e.startContainer(ctx, t, c)
 	case task.StepProvision:
 		// What is set up now has to be let go of, even by another run of the agent.
 		e.sync("Cannot save that the network of a task is set up", t)
@@ -285,6 +278,16 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 		return nil
 	}
 	return done
+}
+
+// startContainer starts a container when it is its turn.
+func (e *Engine) startContainer(ctx context.Context, t *task.Task, c *task.Container) (*task.ContainerState, error) {
+	leave, err := e.starts.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return e.runtime.Start(ctx, t, c)
 }
 
 // ended reports whether a result came about because the agent is ending.

@@ -76,6 +76,7 @@ func (s schedule) String() string {
 type simTask struct {
 	pid        string
 	awsvpc     bool
+	port       uint16 // of the host, for the first container; 0: none
 	containers []simContainer
 }
 
@@ -90,6 +91,9 @@ type simContainer struct {
 func (s *simTask) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "pid=%q awsvpc=%t", s.pid, s.awsvpc)
+	if s.port != 0 {
+		fmt.Fprintf(&b, " port=%d", s.port)
+	}
 	for i, c := range s.containers {
 		fmt.Fprintf(&b, " c%d{essential=%t restart=%t", i, c.essential, c.restart)
 		if c.life != nil {
@@ -112,6 +116,9 @@ func (s *simTask) make(d *fakeDocker, n int) *task.Task {
 	name := func(i int) string { return fmt.Sprintf("c%d-%d", n, i) }
 	for i, c := range s.containers {
 		tc := &task.Container{Name: name(i), Image: "busybox", Essential: c.essential, CPU: 1, Memory: 1}
+		if i == 0 && s.port != 0 {
+			tc.Ports = []task.PortMapping{{ContainerPort: 80, HostPort: s.port}}
+		}
 		if c.life != nil {
 			d.mu.Lock()
 			d.lifetimes[tc.Name] = *c.life
@@ -171,6 +178,9 @@ func randomTask(rng *rand.Rand) *simTask {
 		t.pid = "task"
 	}
 	t.awsvpc = rng.IntN(3) == 0
+	if !t.awsvpc && rng.IntN(2) == 0 {
+		t.port = uint16(8000 + rng.IntN(2)) // few, so that tasks wait for each other
+	}
 	conditions := []task.Condition{task.ConditionStart, task.ConditionComplete, task.ConditionSuccess}
 	for i := range 1 + rng.IntN(4) {
 		c := simContainer{essential: i == 0 || rng.IntN(2) == 0, restart: rng.IntN(4) == 0, after: -1}
@@ -245,7 +255,7 @@ func (o op) simpler() []op {
 func (s *simTask) simpler() []*simTask {
 	var all []*simTask
 	add := func(change func(*simTask)) {
-		c := &simTask{s.pid, s.awsvpc, slices.Clone(s.containers)}
+		c := &simTask{s.pid, s.awsvpc, s.port, slices.Clone(s.containers)}
 		change(c)
 		all = append(all, c)
 	}
@@ -257,6 +267,9 @@ func (s *simTask) simpler() []*simTask {
 	}
 	if s.awsvpc {
 		add(func(t *simTask) { t.awsvpc = false })
+	}
+	if s.port != 0 {
+		add(func(t *simTask) { t.port = 0 })
 	}
 	for i, c := range s.containers {
 		if c.after >= 0 {

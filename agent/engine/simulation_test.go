@@ -153,6 +153,9 @@ func (r *rig) check(arns []string) []string {
 			bad = append(bad, fmt.Sprintf("task %s was not reported STOPPED but %s", arn, r.ecs.tasks[arn]))
 		}
 	}
+	if use := r.engine.Host(); use.CPUUsed != 0 || use.MemoryUsedMiB != 0 || use.Waiting != 0 {
+		bad = append(bad, fmt.Sprintf("tasks that stopped still have or want their share of the host: %+v", use))
+	}
 	for arn, containers := range r.vanished() {
 		bad = append(bad, fmt.Sprintf("task %s lost containers that are still there: %v", arn, containers))
 	}

@@ -8,18 +8,22 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// strays gives a task for every group of containers that run under the labels of this cluster while no record of their
+// adoptStrays makes a task of every group of containers that run under the labels of this cluster while no record of their
 // task is left (the checkpoint was damaged). What labels do not tell is lost: such a task can be looked at, reported and
 // stopped, and that is all.
-func (e *Engine) strays(byTask map[string][]*task.ContainerState) []*task.Task {
-	var found []*task.Task
+func (e *Engine) adoptStrays(byTask map[string][]*task.ContainerState) (found []*owner) {
+	if e.config.AdoptStraysOf == "" {
+		return nil
+	}
 	for arn, states := range byTask {
 		if _, known := e.owner(arn); known || arn == "" {
 			continue
 		}
 		if t := strayTask(arn, states, e.config.AdoptStraysOf, time.Now()); t != nil {
 			logger.Warn("Task without a record is taken over as its containers run", logger.F("taskARN", arn), logger.F("containers", len(t.Containers)))
-			found = append(found, t)
+			if o, _ := e.keep(e.planned(t)); o != nil {
+				found = append(found, o)
+			}
 		}
 	}
 	return found

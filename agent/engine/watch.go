@@ -20,6 +20,10 @@ const (
 	listTimeout = 2 * time.Minute
 )
 
+// listPatience is how long the tasks of a former run, and with them the connection to ECS, wait for the first list. Then
+// their containers are looked at one by one: what hangs in Docker may be the list alone, or one container of many.
+const listPatience = 10 * time.Second
+
 // watch keeps the event stream of the runtime open. Whenever it is (again), everything is compared with the runtime,
 // so that what happened in between is found at once. It returns when ctx ends.
 func (e *Engine) watch(ctx context.Context) error {
@@ -59,15 +63,17 @@ func (e *Engine) whileOpen(ctx context.Context, ended <-chan error) error {
 	resync := time.NewTimer(0)
 	defer resync.Stop()
 	pauses := streamRetry.Start()
+	patience := time.Now().Add(listPatience)
 	for {
 		select {
 		case err := <-ended:
 			return err
 		case <-resync.C:
-			if err := e.compare(ctx); err != nil {
+			if err := e.compare(ctx, patience); err != nil {
 				pause := pauses.Next()
 				if ctx.Err() == nil {
 					logger.Warn("Cannot compare tasks with Docker; trying again", logger.Err(err), logger.F("pause", pause.String()))
+					e.goOnWithoutList(patience)
 				}
 				resync.Reset(pause)
 				continue
@@ -106,8 +112,12 @@ func (e *Engine) deliver(event task.RuntimeEvent) {
 
 // compare lists all containers and tells each task what was found of it. The first time, this brings the tasks of the
 // former run to life.
-func (e *Engine) compare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+func (e *Engine) compare(ctx context.Context, patience time.Time) error {
+	limit := time.Now().Add(listTimeout)
+	if !isClosed(e.ready) && patience.Before(limit) {
+		limit = patience
+	}
+	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
 	found, err := e.runtime.List(ctx)
 	if err != nil {
@@ -118,37 +128,69 @@ func (e *Engine) compare(ctx context.Context) error {
 		arn := found[i].Labels[task.LabelTaskARN]
 		byTask[arn] = append(byTask[arn], &found[i])
 	}
-	select {
-	case <-e.ready:
-		e.mu.RLock()
-		defer e.mu.RUnlock()
-		for _, o := range e.order {
-			t := o.snap.Load()
-			o.box.put(Listed{Containers: matchContainers(t, byTask[t.ARN])})
-		}
-	default:
-		e.revive(byTask)
+	first := func(t *task.Task) Event {
+		return Listed{Containers: matchContainers(t, byTask[t.ARN]), Restored: true}
+	}
+	if !isClosed(e.ready) {
+		e.adoptStrays(byTask)
+		e.revive(e.owned(), first)
+		close(e.surveyed)
 		close(e.ready)
+		return nil
+	}
+	for _, o := range e.owned() {
+		t := o.snap.Load()
+		o.box.put(Listed{Containers: matchContainers(t, byTask[t.ARN])})
+	}
+	if !isClosed(e.surveyed) {
+		e.revive(e.adoptStrays(byTask), first)
+		close(e.surveyed)
 	}
 	return nil
 }
 
-// revive brings the tasks of the former run to life: first what Docker says, then their owners.
-func (e *Engine) revive(byTask map[string][]*task.ContainerState) {
-	if e.config.AdoptStraysOf != "" {
-		for _, t := range e.strays(byTask) {
-			e.keep(e.planned(t))
+// goOnWithoutList brings the tasks of the former run to life when the first list takes too long.
+func (e *Engine) goOnWithoutList(patience time.Time) {
+	if isClosed(e.ready) || time.Now().Before(patience) {
+		return
+	}
+	logger.Warn("Docker does not list its containers; going on with a look at each that is known")
+	e.revive(e.owned(), func(*task.Task) Event { return Unlisted{} })
+	close(e.ready)
+}
+
+// owned are the owners of all tasks.
+func (e *Engine) owned() []*owner {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return slices.Clone(e.order)
+}
+
+// revive brings tasks of the former run to life: first what is known of their containers, then what they hold of the host,
+// then their owners.
+func (e *Engine) revive(owners []*owner, news func(*task.Task) Event) {
+	for _, o := range owners {
+		o.take(Apply(o.snap.Load(), news(o.snap.Load()), time.Now(), e.config.Rules))
+	}
+	for _, o := range owners {
+		if t := o.snap.Load(); hadShare(t) {
+			e.admission.account(t)
 		}
 	}
 	e.mu.RLock()
-	ctx, owners := e.running, append([]*owner(nil), e.order...)
+	ctx := e.running
 	e.mu.RUnlock()
 	for _, o := range owners {
-		t := o.snap.Load()
-		o.take(Apply(t, Listed{Containers: matchContainers(t, byTask[t.ARN]), Restored: true}, time.Now(), e.config.Rules))
-	}
-	for _, o := range owners {
 		e.launch(ctx, o)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/flight"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
+	"github.com/aws/amazon-ecs-agent/agent/turnstile"
 )
 
 // Docker is what pulling needs of the Docker engine.
@@ -44,6 +45,7 @@ type Puller struct {
 	manifests flight.Group[docker.Manifest]
 	pulls     flight.Group[docker.Image] // by the name in the task
 	downloads flight.Group[struct{}]     // by what is pulled: several names may mean one thing
+	turns     *turnstile.Turnstile       // of downloads
 }
 
 // New gives a Puller that keeps its records in store. Restore fills them after a restart.
@@ -58,6 +60,7 @@ func New(cfg *config.Config, d Docker, store Store, auth Auth) *Puller {
 		behavior:    cfg.ImagePullBehavior,
 		tellMissing: cfg.DependentContainersPullUpfront && cfg.ImagePullBehavior != config.ImagePullAlways,
 		prepull:     cfg.PrepullImages, prepullsAtOnce: atOnce,
+		turns:     turnstile.New(cfg.MaxConcurrentPulls, 0),
 		pullLimit: cfg.ImagePullTimeout, manifestLimit: cfg.ManifestPullTimeout, inactiveLimit: cfg.ImagePullInactivityTimeout,
 	}
 }
@@ -251,7 +254,12 @@ func (p *Puller) pull(ctx context.Context, t *task.Task, c *task.Container) (sou
 	name := c.Image
 	info, err = p.pulls.Do(ctx, name+"\n"+source+"\n"+auth.Header(), func(ctx context.Context) (docker.Image, error) {
 		_, err := p.downloads.Do(ctx, normal(source)+"\n"+auth.Header(), func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, p.pullNow(ctx, source, auth)
+			leave, err := p.turns.Enter(ctx)
+			if err != nil {
+				return struct{}{}, err
+			}
+			defer leave()
+			return struct{}{}, p.pullNow(ctx, source, auth, leave)
 		})
 		if err != nil {
 			return docker.Image{}, err
@@ -273,11 +281,15 @@ func (p *Puller) pull(ctx context.Context, t *task.Task, c *task.Container) (sou
 	return source, info, nil
 }
 
-func (p *Puller) pullNow(ctx context.Context, source string, auth docker.Auth) error {
+// Turns tells how many pulls are under way and wait for others (ECS_MAX_CONCURRENT_PULLS).
+func (p *Puller) Turns() turnstile.State { return p.turns.State() }
+
+// pullNow calls stalled when the pull loads nothing: then it is no reason for others to wait.
+func (p *Puller) pullNow(ctx context.Context, source string, auth docker.Auth, stalled func()) error {
 	limited, cancel := context.WithTimeout(ctx, p.pullLimit)
 	defer cancel()
 	failed := pullRetry.do(limited, "Pulling an image", source, func(ctx context.Context) *task.Error {
-		err := p.docker.Pull(ctx, docker.PullRequest{Image: source, Auth: auth, Inactivity: p.inactiveLimit})
+		err := p.docker.Pull(ctx, docker.PullRequest{Image: source, Auth: auth, Inactivity: p.inactiveLimit, Stalled: stalled})
 		if err != nil {
 			return redacted(err, task.ErrCannotPullContainer, source)
 		}
