@@ -67,7 +67,7 @@ func (h *host) left(ids ...string) (all []string) {
 	volumes, err := docker.Volumes(h.ctx(), "ecs-"+h.Cluster)
 	h.must(err)
 	all = append(all, volumes...)
-	dirs, err := filepath.Glob(h.env["ECS_DATADIR"] + "/firelens/*")
+	dirs, err := filepath.Glob(h.env["ECS_DATADIR"] + "/firelens")
 	h.must(err)
 	all = append(all, dirs...)
 	mounts, err := os.ReadFile("/proc/self/mountinfo")

@@ -111,7 +111,7 @@ func (h *host) filesHideSecrets() {
 func (h *host) noFilesLeft() {
 	h.t.Helper()
 	h.poll("the environment files to go", func() (bool, error) {
-		found, err := filepath.Glob(filepath.Join(h.dir, "data", "envfiles", "*", "*"))
+		found, err := filepath.Glob(filepath.Join(h.dir, "data", "envfiles"))
 		return len(found) == 0, err
 	})
 }

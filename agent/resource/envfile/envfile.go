@@ -274,7 +274,7 @@ func (k *Craft) Release(ctx context.Context, t *task.Task, r *task.Resource) {
 	}
 }
 
-// Remove removes the directory of the task.
+// Remove removes the directory of the task, and those above it that are empty then.
 func (k *Craft) Remove(_ context.Context, t *task.Task, r *task.Resource) error {
 	rec, err := k.read(r)
 	if err != nil {
@@ -284,7 +284,7 @@ func (k *Craft) Remove(_ context.Context, t *task.Task, r *task.Resource) error 
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := rooted.Remove(dir, k.Dir); err != nil {
 		return fmt.Errorf("unable to remove envfile resource directory %s: %w", dir, err)
 	}
 	return nil
@@ -304,9 +304,13 @@ func (k *Craft) Sweep(tasks []*task.Task) {
 		if known[filepath.Base(dir)] {
 			continue
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := rooted.Remove(dir, k.Dir); err != nil {
 			logger.Warn("Cannot remove environment files of a task that is not known any more", logger.F("directory", dir), logger.Err(err))
 		}
+	}
+	clusters, _ := filepath.Glob(filepath.Join(k.Dir, "*"))
+	for _, dir := range clusters {
+		rooted.Prune(dir, k.Dir)
 	}
 }
 

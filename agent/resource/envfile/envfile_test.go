@@ -277,6 +277,10 @@ func TestFilesGoWhenTheyAreNotNeededAnyMore(t *testing.T) {
 			if _, err := k.Variables(tk, tk.Containers[0]); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("variables of files that are gone: %v", err)
 			}
+			end(k, other)
+			if _, err := os.Stat(k.Dir); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("an empty directory is left: %v", err)
+			}
 		})
 	}
 }
@@ -294,6 +298,14 @@ func TestFilesOfUnknownTasksAreSweptAway(t *testing.T) {
 	k.Cluster = "other" // files of another cluster's tasks go as well
 	k.Sweep([]*task.Task{known})
 	check(t, "left", slices.Collect(maps.Keys(files(t, k.Dir))), []string{"mycluster/3de392df6bfa470b97edaa6f482cd7a0/b/k"})
+	k.Sweep(nil)
+	if err := os.MkdirAll(filepath.Join(k.Dir, "empty"), dirMode); err != nil { // as older agents leave it
+		t.Fatal(err)
+	}
+	k.Sweep(nil)
+	if _, err := os.Stat(k.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("empty directories are left: %v", err)
+	}
 }
 
 func TestRemoveNeverLeavesTheDirectory(t *testing.T) {

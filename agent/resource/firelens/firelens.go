@@ -116,14 +116,14 @@ func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) erro
 	if err != nil {
 		return err
 	}
-	if err := makeDirs(path, router); err != nil {
-		return fmt.Errorf("unable to initialize resource directory %s: %w", path, err)
-	}
-	dir, err := rooted.OpenExisting(path)
+	dir, err := rooted.Open(path, dirMode)
 	if err != nil {
-		return fmt.Errorf("unable to initialize resource directory %s: %w", path, err)
+		return fmt.Errorf("unable to initialize resource directory %s: unable to create config directory: %w", path, err)
 	}
 	defer dir.Close()
+	if err := makeDirs(dir, path, router); err != nil {
+		return fmt.Errorf("unable to initialize resource directory %s: %w", path, err)
+	}
 	if rec.ExternalConfigType == externalFromS3 {
 		if err := k.download(ctx, t, rec, dir); err != nil {
 			return fmt.Errorf("unable to download firelens s3 config file: %w", err)
@@ -142,13 +142,13 @@ func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) erro
 	return nil
 }
 
-// Remove removes the directory of a task.
+// Remove removes the directory of a task, and the one above it when it is empty then.
 func (k *Craft) Remove(_ context.Context, t *task.Task, _ *task.Resource) error {
 	dir, err := k.dir(t)
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := rooted.Remove(dir, k.Dir); err != nil {
 		return fmt.Errorf("unable to remove firelens resource directory %s: %w", dir, err)
 	}
 	return nil
@@ -174,15 +174,14 @@ func read(r *task.Resource) (rec record, err error) {
 	return rec, nil
 }
 
-func makeDirs(path string, router *task.Container) error {
-	if err := os.MkdirAll(filepath.Join(path, configDir), dirMode); err != nil {
+func makeDirs(dir *rooted.Dir, path string, router *task.Container) error {
+	if err := dir.MkdirAll(configDir, dirMode); err != nil {
 		return fmt.Errorf("unable to create config directory: %w", err)
 	}
-	socket := filepath.Join(path, socketDir)
-	if err := os.MkdirAll(socket, dirMode); err != nil {
+	if err := dir.MkdirAll(socketDir, dirMode); err != nil {
 		return fmt.Errorf("unable to create socket directory: %w", err)
 	}
-	if err := own(socket, router); err != nil {
+	if err := own(filepath.Join(path, socketDir), router); err != nil {
 		return fmt.Errorf("unable to set socket directory ownership: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/backoff"
@@ -19,9 +20,15 @@ import (
 // Dir is a directory that exists.
 type Dir struct{ root *os.Root }
 
+// making is held while directories are made, so that none of them is removed for being empty before the next is in it.
+var making sync.Mutex
+
 // Open makes the directory with its parents, if need be, and opens it.
 func Open(path string, mode fs.FileMode) (*Dir, error) {
-	if err := os.MkdirAll(path, mode); err != nil {
+	making.Lock()
+	err := os.MkdirAll(path, mode)
+	making.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(path)
@@ -38,6 +45,35 @@ func OpenExisting(path string) (*Dir, error) {
 		return nil, err
 	}
 	return &Dir{root}, nil
+}
+
+// Remove removes a directory with all that is in it, and then those above it that are empty, up to and including top. A
+// directory that is gone is a success.
+func Remove(path, top string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	Prune(filepath.Dir(path), top)
+	return nil
+}
+
+// Prune removes a directory if it is empty, and then those above it, up to and including top.
+func Prune(path, top string) {
+	making.Lock()
+	defer making.Unlock()
+	for {
+		below, err := filepath.Rel(top, path)
+		if err != nil || !filepath.IsLocal(below) {
+			return
+		}
+		if info, err := os.Lstat(path); err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+			return // a link to a directory is somebody's own
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 // Close lets go of the directory.

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -129,5 +131,73 @@ func TestInside(t *testing.T) {
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%q: %q, %v", c.elements, got, err)
 		}
+	}
+}
+
+func TestRemoveTakesEmptyDirectoriesAlong(t *testing.T) {
+	base := t.TempDir()
+	top := filepath.Join(base, "top")
+	one, two := filepath.Join(top, "cluster", "one"), filepath.Join(top, "cluster", "two")
+	for _, path := range []string{one, two} {
+		d, err := Open(filepath.Join(path, "below"), 0o700)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+	}
+	for range 2 {
+		if err := Remove(one, top); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(t, filepath.Join(top, "cluster")); len(got) != 2 {
+		t.Errorf("%v, want the other one", got)
+	}
+	if err := Remove(two, top); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, base); len(got) != 0 {
+		t.Errorf("left over: %v", got)
+	}
+	if _, err := os.Stat(base); err != nil {
+		t.Error("removed too much")
+	}
+
+	// A link that somebody made in the place of the directory stays.
+	elsewhere := t.TempDir()
+	if err := os.Symlink(elsewhere, top); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(one, top); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(top); err != nil {
+		t.Error("the link is gone")
+	}
+}
+
+// Directories come and go at the same time.
+func TestADirectoryIsNotRemovedWhileItIsMade(t *testing.T) {
+	top := filepath.Join(t.TempDir(), "top")
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			path := filepath.Join(top, "cluster", strconv.Itoa(i))
+			for range 100 {
+				d, err := Open(path, 0o700)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				d.Close()
+				if err := Remove(path, top); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if _, err := os.Stat(top); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("left over")
 	}
 }
