@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/mapping"
-	"github.com/aws/amazon-ecs-agent/agent/registration"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
 	"github.com/aws/amazon-ecs-agent/agent/resource/envfile"
 	"github.com/aws/amazon-ecs-agent/agent/resource/firelens"
@@ -25,7 +24,7 @@ type resources struct {
 }
 
 // newResources gives the crafts of task resources. In the order of kinds a task's resources are planned.
-func (a *agent) newResources(identity registration.Identity) resources {
+func (a *agent) newResources(instanceID func() string) resources {
 	r := resources{
 		secrets: &secret.Vault{},
 		envfiles: &envfile.Craft{
@@ -42,7 +41,7 @@ func (a *agent) newResources(identity registration.Identity) resources {
 		}},
 		{Name: task.ResourceFirelens, Craft: &firelens.Craft{
 			Dir: filepath.Join(a.cfg.DataDir, "firelens"), HostDir: filepath.Join(a.cfg.DataDirOnHost, "data", "firelens"),
-			Cluster: a.cfg.Cluster, InstanceID: identity.InstanceID, Region: a.cfg.AWSRegion, Objects: a.aws, Roles: &a.roles,
+			Cluster: a.cfg.Cluster, InstanceID: instanceID, Region: a.cfg.AWSRegion, Objects: a.aws, Roles: &a.roles,
 		}},
 		{Name: task.ResourceEnvFiles, Craft: r.envfiles},
 	})

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,7 +56,9 @@ func (a *agent) start(ctx context.Context) error {
 	}
 	a.metrics = a.newMetrics()
 	reporter := report.New(a.ecs)
-	resources := a.newResources(identity)
+	var instanceID atomic.Value // of string; asked for below if it is not known
+	instanceID.Store(identity.InstanceID)
+	resources := a.newResources(func() string { return instanceID.Load().(string) })
 	images := image.New(a.cfg, a.docker, a.store, a.registryAuth(resources))
 	if err := images.Restore(); err != nil {
 		return terminal(err)
@@ -81,6 +84,14 @@ func (a *agent) start(ctx context.Context) error {
 		a.restoreCgroups(partsCtx, state.Tasks)
 		return nil
 	})
+	if !a.store.Enabled() {
+		parts.Go(func() error {
+			if id, err := registration.InstanceID(partsCtx, a.metadata); err == nil {
+				instanceID.Store(id)
+			}
+			return nil
+		})
+	}
 	parts.Go(func() error {
 		reportLost(partsCtx, tasksEngine, state.Lost)
 		return nil

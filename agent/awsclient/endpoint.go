@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -134,4 +135,17 @@ func RegionSuffix(region string, dualStack bool) string {
 		}
 	}
 	return "" // not reached: the last prefix is empty
+}
+
+// usualRegion is the form of names in the partition that has no prefix of its own.
+var usualRegion = regexp.MustCompile(`^(us|us-gov|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]+$`)
+
+// KnownRegion reports whether RegionSuffix is more than a guess.
+func KnownRegion(region string) bool {
+	for _, p := range partitions {
+		if p.regionPrefix != "" && strings.HasPrefix(region, p.regionPrefix) {
+			return true
+		}
+	}
+	return usualRegion.MatchString(region)
 }

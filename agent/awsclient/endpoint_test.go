@@ -93,3 +93,14 @@ func TestStandardEndpointIgnoresTheEnvironment(t *testing.T) {
 		t.Errorf("no region: %v", err)
 	}
 }
+
+func TestKnownRegions(t *testing.T) {
+	for region, known := range map[string]bool{
+		"us-west-2": true, "ap-southeast-5": true, "cn-north-1": true, "us-gov-east-1": true, "us-iso-east-1": true, "eusc-de-east-1": true,
+		"nowhere-1": false, "us-west": false, "": false,
+	} {
+		if KnownRegion(region) != known {
+			t.Errorf("%q: %t", region, !known)
+		}
+	}
+}

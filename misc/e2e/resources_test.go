@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,8 +18,8 @@ import (
 const routerImage = "amazon/ecs-example-log-router:latest"
 
 // newRoutersHost is a host for tasks with log routers: their image, and a directory with a short path.
-func newRoutersHost(t *testing.T) *host {
-	h := newHost(t)
+func newRoutersHost(t *testing.T, flags ...string) *host {
+	h := newHost(t, flags...)
 	present, err := docker.HasImage(h.ctx(), routerImage)
 	h.must(err)
 	h.must(run(h.ctx(), "misc/example-log-router/build.sh", routerImage))
@@ -98,6 +99,28 @@ func TestLogsOfATaskGoThroughItsRouter(t *testing.T) {
 	if !strings.Contains(logs, `"ecs_task_arn":"`+arn+`"`) || !strings.Contains(logs, `"ecs_task_definition":"`+h.Cluster+`:1"`) {
 		t.Errorf("the router's log does not name the task: %s", logs)
 	}
+	h.must(h.Stop(h.ctx(), arn, "enough"))
+	h.await("STOPPED", arn)
+	h.nothingLeft(arn)
+}
+
+// An instance that keeps no state is named in logs, too.
+func TestLogsNameTheInstanceWithoutState(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	h := newRoutersHost(t, "--imds", address)
+	h.env["ECS_CHECKPOINT"], h.env["ECS_EXTERNAL"], h.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "false", "", "http://"+address
+	h.start()
+	arn := h.runTask(h.register(h.everyResource()))
+	h.await("RUNNING", arn)
+	h.poll("a line that names the instance in the router's log", func() (bool, error) {
+		text, err := dockerCommand(h.ctx(), "logs", h.containers(arn)["router"].ID)
+		return strings.Contains(text, `"ec2_instance_id":"i-`), err
+	})
 	h.must(h.Stop(h.ctx(), arn, "enough"))
 	h.await("STOPPED", arn)
 	h.nothingLeft(arn)

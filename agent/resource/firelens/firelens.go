@@ -55,10 +55,11 @@ type Craft struct {
 	// Dir holds the directories of all tasks, as the agent sees it; HostDir is the same directory as Docker sees it.
 	Dir, HostDir string
 	Cluster      string // as logs name it
-	InstanceID   string // EC2's, empty when there is none
-	Region       string // of the instance
-	Objects      Objects
-	Roles        *credentials.Store
+	// InstanceID gives EC2's id of the instance, empty when there is none or it is not known.
+	InstanceID func() string
+	Region     string // of the instance
+	Objects    Objects
+	Roles      *credentials.Store
 }
 
 // record is the object of a log router in agent.db.

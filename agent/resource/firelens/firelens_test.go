@@ -47,7 +47,7 @@ func (o objects) Object(_ context.Context, region string, _ awsclient.Credential
 
 func newCraft(t *testing.T) *Craft {
 	t.Helper()
-	k := &Craft{Dir: t.TempDir(), HostDir: "/var/lib/ecs/data/firelens", Cluster: "demo", InstanceID: "i-1", Region: "us-west-2",
+	k := &Craft{Dir: t.TempDir(), HostDir: "/var/lib/ecs/data/firelens", Cluster: "demo", InstanceID: func() string { return "i-1" }, Region: "us-west-2",
 		Objects: objects{"bucket/path/more.conf": "[OUTPUT]\n    Name null\n"}, Roles: &credentials.Store{}}
 	k.Roles.Set(credentials.Credentials{ID: "role", AccessKeyID: "a", SecretAccessKey: "s"})
 	return k

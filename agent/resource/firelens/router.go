@@ -48,7 +48,7 @@ func (k *Craft) describe(t *task.Task, router *task.Container) (record, error) {
 		return rec, err
 	}
 	if router.Environment["AWS_EXECUTION_ENV"] == "AWS_ECS_EC2" {
-		rec.EC2InstanceID = k.InstanceID
+		rec.EC2InstanceID = k.InstanceID()
 	}
 	rec.NetworkMode = networkMode(t, router)
 	rec.ECSMetadataEnabled = metadataEnabled(t, router.Firelens.Options)

@@ -59,6 +59,10 @@ func (f *FileSystems) configure(t *task.Task, v *task.Volume) error {
 		}
 		d.Driver = "local"
 		d.DriverOpts = map[string]string{"type": "nfs", "device": ":" + config.Root, "o": f.nfsOptions(config.ID)}
+		if !awsclient.KnownRegion(f.Region) {
+			logger.Warn("The region is in no partition of AWS that is known; the address of the file system is a guess",
+				logger.F("taskARN", t.ARN), logger.F("volume", v.Name), logger.F("region", f.Region), logger.F("domain", awsclient.RegionSuffix(f.Region, false)))
+		}
 	} else {
 		d.DriverOpts = map[string]string{"type": v.Type, "device": config.device(), "o": strings.Join(f.options(t, &config), ",")}
 	}
