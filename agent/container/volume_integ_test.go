@@ -77,6 +77,38 @@ func TestVolumesOfATaskComeAndGo(t *testing.T) {
 	h.task.Containers = nil // removed already
 }
 
+// TestDriverOptionsReachTheVolume: a file system in memory, with a limit that the kernel holds.
+func TestDriverOptionsReachTheVolume(t *testing.T) {
+	h := prepare(t, `{"volumes":[{"name":"memory","type":"docker","dockerVolumeConfiguration":{"scope":"task","driver":"local",
+		"driverOpts":{"type":"tmpfs","device":"tmpfs","o":"size=1m,nodev,uid=4711"}}}],
+		"Containers":[{"Name":"app","mountPoints":[{"sourceVolume":"memory","containerPath":"/memory"}],
+		"Command":["sh","-c","grep ' /memory ' /proc/mounts > /out/mount; head -c 500000 /dev/zero > /memory/fits && ! head -c 2000000 /dev/zero > /memory/toomuch"]}]}`)
+	craft := &volume.Craft{Docker: engine, Name: mapping.VolumeName}
+	resources, err := craft.Plan(h.task)
+	if err != nil || len(resources) != 1 {
+		t.Fatalf("Plan: %v %v", resources, err)
+	}
+	if err := craft.Create(t.Context(), h.task, &resources[0]); err != nil {
+		t.Fatal(err)
+	}
+	h.create(0)
+	h.start(0)
+	h.ended(0, 0)
+	for _, want := range []string{"tmpfs /memory tmpfs", "size=1024k", "nodev", "uid=4711"} {
+		if got := h.wrote("mount")[0]; !strings.Contains(got, want) {
+			t.Errorf("mounted as %q, without %q", got, want)
+		}
+	}
+	h.remove()
+	h.task.Containers = nil
+	if err := craft.Remove(t.Context(), h.task, &resources[0]); err != nil {
+		t.Error(err)
+	}
+	if _, err := engine.InspectVolume(t.Context(), h.task.Volumes[0].Source()); !docker.IsNotFound(err) {
+		t.Errorf("the volume after Remove: %v", err)
+	}
+}
+
 // TestSharedVolumesOutliveTheTask: one that the agent provides itself, and one that somebody made before.
 func TestSharedVolumesOutliveTheTask(t *testing.T) {
 	made, provided := "integ-made-"+strings.ToLower(rand.Text()), "integ-provided-"+strings.ToLower(rand.Text())

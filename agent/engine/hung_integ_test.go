@@ -54,7 +54,9 @@ func TestHungCallsAffectTheirOwnTaskOnly(t *testing.T) {
 		r.runOne(kind)
 	}
 	const digest = "@sha256:c3839dd800b9eb7603340509769c43e146a74c63dca3045a8e7dc8ee07e53966" // no manifest to ask for
-	r.runOne("pull", func(c *task.Container) { c.Image = "127.0.0.1:1/" + r.prefix + digest })
+	for _, name := range []string{"pull", "samepull", "stoppedpull"} {                        // one pull for all
+		r.runOne(name, func(c *task.Container) { c.Image = "127.0.0.1:1/" + r.prefix + digest })
+	}
 	r.runOne("manifest", func(c *task.Container) { c.Image = "127.0.0.1:1/" + r.prefix + ":latest" })
 	for _, call := range []string{create, start, inspect, stop, pull, manifest} {
 		r.hung(call)
@@ -62,6 +64,10 @@ func TestHungCallsAffectTheirOwnTaskOnly(t *testing.T) {
 
 	// All of them hang now, for seconds.
 	began := time.Now()
+	r.Stop(r.arn("stoppedpull"))
+	if c := r.awaitOne("stoppedpull", task.Stopped, 4*time.Second); c.Failure != nil {
+		t.Errorf("stopped while it pulled: %q", c.Failure.Reason())
+	}
 	for i := range 5 {
 		kind := "other" + string(rune('0'+i))
 		r.runOne(kind)
@@ -76,9 +82,10 @@ func TestHungCallsAffectTheirOwnTaskOnly(t *testing.T) {
 
 	const timeout = "DockerTimeoutError: Could not transition to "
 	for kind, want := range map[string]string{
-		"create": timeout + "created; timed out after waiting 5s",
-		"start":  timeout + "started; timed out after waiting 5s",
-		"pull":   timeout + "pulled; timed out after waiting 5s",
+		"create":   timeout + "created; timed out after waiting 5s",
+		"start":    timeout + "started; timed out after waiting 5s",
+		"pull":     timeout + "pulled; timed out after waiting 5s",
+		"samepull": timeout + "pulled; timed out after waiting 5s",
 	} {
 		if c := r.awaitOne(kind, task.Stopped, 60*time.Second); c.Failure.Reason() != want {
 			t.Errorf("%s: %q", kind, c.Failure.Reason())
@@ -102,5 +109,37 @@ func TestHungCallsAffectTheirOwnTaskOnly(t *testing.T) {
 	}
 	if c = r.awaitOne("stop", task.Stopped, 30*time.Second); c.ExitCode == nil || *c.ExitCode != 137 {
 		t.Errorf("stop: %+v", c)
+	}
+}
+
+// TestAListThatHangsKeepsNoAgentAway: one that starts goes on with a look at each container it knows.
+func TestAListThatHangsKeepsNoAgentAway(t *testing.T) {
+	r := newHungRig(t)
+	for _, name := range []string{"runs", "ends", "stops"} {
+		r.runOne(name)
+	}
+	runs, ends := r.awaitOne("runs", task.Running, 30*time.Second), r.awaitOne("ends", task.Running, 30*time.Second)
+	r.awaitOne("stops", task.Running, 30*time.Second)
+	before := r.real(runs)
+	r.end()
+	if err := dockertest.SDK(t).ContainerKill(t.Context(), ends.RuntimeID, "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	const list = "GET /containers/json"
+	r.proxy.Hang(list, false)
+	began := time.Now()
+	r.boot(r.Tasks()) // returns when the engine is ready
+	if took := time.Since(began); r.proxy.Hung(list) == 0 || took > 20*time.Second {
+		t.Errorf("ready after %s, with %d lists that hang", took, r.proxy.Hung(list))
+	}
+	r.Stop(r.arn("stops"))
+	r.awaitOne("stops", task.Stopped, 30*time.Second)
+	if c := r.awaitOne("ends", task.Stopped, 30*time.Second); c.ExitCode == nil || *c.ExitCode != 137 {
+		t.Errorf("ends: %+v", c)
+	}
+	r.runOne("new")
+	r.awaitOne("new", task.Running, 30*time.Second)
+	if tk, _ := r.Task(r.arn("runs")); tk.Known != task.Running || r.real(runs).StartedAt != before.StartedAt {
+		t.Errorf("runs: %s, %+v", tk.Known, r.real(runs))
 	}
 }
