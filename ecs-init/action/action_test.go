@@ -27,6 +27,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 	"github.com/aws/amazon-ecs-agent/ecs-init/command"
 	"github.com/aws/amazon-ecs-agent/ecs-init/download"
+	"github.com/aws/amazon-ecs-agent/ecs-init/hosttest"
 	"github.com/aws/amazon-ecs-agent/ecs-init/release"
 )
 
@@ -154,10 +155,7 @@ func (r *rig) run(_ context.Context, name string, args ...string) (string, error
 
 func (r *rig) put(name, content string) {
 	r.t.Helper()
-	path := filepath.Join(r.Host.Root, name)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
-		r.t.Fatal(err)
-	}
+	hosttest.Put(r.t, r.Host.Root, name, content)
 }
 
 func (r *rig) content(name string) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/aws/amazon-ecs-agent/ecs-init/hosttest"
 	"github.com/aws/amazon-ecs-agent/ecs-init/settings"
 )
 
@@ -46,13 +47,7 @@ func hostWith(t *testing.T, files map[string]string, paths ...string) string {
 		}
 	}
 	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		hosttest.Put(t, root, name, content)
 	}
 	return root
 }

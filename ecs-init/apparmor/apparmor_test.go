@@ -13,25 +13,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aws/amazon-ecs-agent/ecs-init/command"
+	"github.com/aws/amazon-ecs-agent/ecs-init/hosttest"
 )
-
-func put(t *testing.T, root, name, content string) {
-	t.Helper()
-	path := filepath.Join(root, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func supportingHost(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	put(t, root, "/sys/kernel/security/apparmor/profiles", "docker-default (enforce)\n")
-	put(t, root, "/sbin/apparmor_parser", "")
-	put(t, root, "/sys/module/apparmor/parameters/enabled", "Y\n")
+	hosttest.Put(t, root, "/sys/kernel/security/apparmor/profiles", "docker-default (enforce)\n")
+	hosttest.Put(t, root, "/sbin/apparmor_parser", "")
+	hosttest.Put(t, root, "/sys/module/apparmor/parameters/enabled", "Y\n")
 	return root
 }
 
@@ -55,7 +45,7 @@ func TestSupported(t *testing.T) {
 		}
 	}
 	root := supportingHost(t)
-	put(t, root, "/sys/module/apparmor/parameters/enabled", "N\n")
+	hosttest.Put(t, root, "/sys/module/apparmor/parameters/enabled", "N\n")
 	if Supported(root, none) {
 		t.Error("supported although off")
 	}
@@ -96,8 +86,8 @@ func TestProfile(t *testing.T) {
 		t.Error("includes what the host does not have")
 	}
 
-	put(t, root, "/etc/apparmor.d/tunables/global", "")
-	put(t, root, "/etc/apparmor.d/abstractions/base", "")
+	hosttest.Put(t, root, "/etc/apparmor.d/tunables/global", "")
+	hosttest.Put(t, root, "/etc/apparmor.d/abstractions/base", "")
 	full := profile(root)
 	if !strings.HasPrefix(full, "#include <tunables/global>\n") || !strings.Contains(full, "{\n  #include <abstractions/base>\n") || strings.Contains(full, "@{PROC}=") {
 		t.Error(full)

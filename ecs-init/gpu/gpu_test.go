@@ -10,23 +10,13 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/ecs-init/command"
+	"github.com/aws/amazon-ecs-agent/ecs-init/hosttest"
 )
-
-func put(t *testing.T, root, name, content string) {
-	t.Helper()
-	path := filepath.Join(root, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func gpuHost(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	put(t, root, "/dev/nvidia0", "")
+	hosttest.Put(t, root, "/dev/nvidia0", "")
 	return root
 }
 
@@ -55,7 +45,7 @@ const twoGPUs = "0, GPU-0123, 396.44\n1, GPU-1234, 396.44\n"
 
 func TestSetup(t *testing.T) {
 	root := gpuHost(t)
-	put(t, root, filepath.Join(directory, fileName), "old and much longer than what comes now, so that a rest of it would show")
+	hosttest.Put(t, root, filepath.Join(directory, fileName), "old and much longer than what comes now, so that a rest of it would show")
 	if err := Setup(t.Context(), root, answering(twoGPUs, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +71,7 @@ func TestSetup(t *testing.T) {
 
 func TestSetupWithoutDevicesLeavesNoFile(t *testing.T) {
 	root := t.TempDir()
-	put(t, root, filepath.Join(directory, fileName), "{}")
+	hosttest.Put(t, root, filepath.Join(directory, fileName), "{}")
 	for range 2 {
 		if err := Setup(t.Context(), root, nil); err != nil || saved(t, root) != "" {
 			t.Errorf("%v, file %q", err, saved(t, root))
@@ -126,7 +116,7 @@ func TestSetupFails(t *testing.T) {
 		})
 	}
 	root := gpuHost(t)
-	put(t, root, directory, "a file where the directory should be")
+	hosttest.Put(t, root, directory, "a file where the directory should be")
 	err := Setup(t.Context(), root, answering(twoGPUs, nil))
 	if err == nil || !strings.HasPrefix(err.Error(), "Nvidia GPU Manager: setup failed: gpu info state save failed: ") {
 		t.Errorf("%v", err)
@@ -136,25 +126,25 @@ func TestSetupFails(t *testing.T) {
 func TestHostsWithoutTheProgramAreReadFromTheKernel(t *testing.T) {
 	missing := answering("", &command.Error{Cause: exec.ErrNotFound})
 	root := gpuHost(t)
-	put(t, root, "/proc/driver/nvidia/version",
+	hosttest.Put(t, root, "/proc/driver/nvidia/version",
 		"NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.161.07  Sat Feb 17 22:55:48 UTC 2024\nGCC version:  gcc version 12.2.0\n")
 	if err := Setup(t.Context(), root, missing); err == nil || !strings.Contains(err.Error(), "error getting GPU device count for UUID detection") {
 		t.Errorf("%v", err)
 	}
-	put(t, root, "/proc/driver/nvidia/gpus/0000:00:1f.0/information", "Model: \t\t Tesla T4\nGPU UUID: \t GPU-bbb-2\n")
-	put(t, root, "/proc/driver/nvidia/gpus/0000:00:1e.0/information", "Model: \t\t Tesla T4\nGPU UUID: \t GPU-aaa-1\n")
-	put(t, root, "/proc/driver/nvidia/gpus/0000:00:1d.0/information", "Model: \t\t Tesla T4\nGPU UUID: \t GPU-????????-????-????-????-????????????\n")
+	hosttest.Put(t, root, "/proc/driver/nvidia/gpus/0000:00:1f.0/information", "Model: \t\t Tesla T4\nGPU UUID: \t GPU-bbb-2\n")
+	hosttest.Put(t, root, "/proc/driver/nvidia/gpus/0000:00:1e.0/information", "Model: \t\t Tesla T4\nGPU UUID: \t GPU-aaa-1\n")
+	hosttest.Put(t, root, "/proc/driver/nvidia/gpus/0000:00:1d.0/information", "Model: \t\t Tesla T4\nGPU UUID: \t GPU-????????-????-????-????-????????????\n")
 	if err := Setup(t.Context(), root, missing); err != nil {
 		t.Fatal(err)
 	}
 	if got := saved(t, root); got != `{"DriverVersion":"535.161.07","GPUIDs":["GPU-aaa-1","GPU-bbb-2"]}` {
 		t.Error(got)
 	}
-	put(t, root, "/proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build\n")
+	hosttest.Put(t, root, "/proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build\n")
 	if err := Setup(t.Context(), root, missing); err != nil || !strings.Contains(saved(t, root), "550.54.14") {
 		t.Errorf("%v, %s", err, saved(t, root))
 	}
-	put(t, root, "/proc/driver/nvidia/version", "nonsense\n")
+	hosttest.Put(t, root, "/proc/driver/nvidia/version", "nonsense\n")
 	if err := Setup(t.Context(), root, missing); err == nil || !strings.Contains(err.Error(), "error getting nvidia driver version") {
 		t.Errorf("%v", err)
 	}

@@ -3,12 +3,13 @@ package settings
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/aws/amazon-ecs-agent/ecs-init/hosttest"
 )
 
 // hostWith makes a file system with the given files.
@@ -16,20 +17,9 @@ func hostWith(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, content := range files {
-		put(t, root, name, content)
+		hosttest.Put(t, root, name, content)
 	}
 	return root
-}
-
-func put(t *testing.T, root, name, content string) {
-	t.Helper()
-	path := filepath.Join(root, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestLoadMergesTheFiles(t *testing.T) {
@@ -86,7 +76,7 @@ func TestGPUSupportNeedsADevice(t *testing.T) {
 		if files := Load(root); files.GPU() || files["ECS_CLUSTER"] != "a" {
 			t.Errorf("%s without a device: %v", name, files)
 		}
-		put(t, root, "/dev/nvidiactl", "")
+		hosttest.Put(t, root, "/dev/nvidiactl", "")
 		if files := Load(root); !files.GPU() {
 			t.Errorf("%s with a device: %v", name, files)
 		}
@@ -109,7 +99,7 @@ func TestLoadWaitingGivesDevicesTimeToAppear(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		time.AfterFunc(7*time.Second, func() { put(t, root, "/dev/nvidia0", "") })
+		time.AfterFunc(7*time.Second, func() { hosttest.Put(t, root, "/dev/nvidia0", "") })
 		if !LoadWaiting(t.Context(), root).GPU() {
 			t.Error("no GPU support although a device appeared")
 		}

@@ -173,21 +173,7 @@ func listClusters(a *API, _ *http.Request, in *paging) (any, error) {
 			}
 		}
 	})
-	names, next, err := in.page(names)
-	arns := []string{}
-	for _, n := range names {
-		arns = append(arns, a.Control.Names.Cluster(n))
-	}
-	return list("clusterArns", arns, next), err
-}
-
-// list is the answer of a List operation; the token is left out at the end.
-func list(name string, arns []string, next string) map[string]any {
-	out := map[string]any{name: nonNil(arns)}
-	if next != "" {
-		out["nextToken"] = next
-	}
-	return out
+	return in.list("clusterArns", names, a.Control.Names.Cluster)
 }
 
 func nonNil[T any](s []T) []T {

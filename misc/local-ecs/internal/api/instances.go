@@ -75,12 +75,7 @@ func listContainerInstances(a *API, _ *http.Request, in *listContainerInstancesI
 	if err != nil {
 		return nil, err
 	}
-	ids, next, err := in.page(ids)
-	arns := []string{}
-	for _, id := range ids {
-		arns = append(arns, a.Control.Names.Instance(name, id))
-	}
-	return list("containerInstanceArns", arns, next), err
+	return in.list("containerInstanceArns", ids, func(id string) string { return a.Control.Names.Instance(name, id) })
 }
 
 type containerInstancesInput struct {

@@ -40,6 +40,25 @@ func (p paging) page(keys []string) (out []string, next string, err error) {
 	return keys[:size], base64.RawURLEncoding.EncodeToString([]byte("after:" + keys[size-1])), nil
 }
 
+// list answers a List operation with a page of the ARNs of what keys name.
+func (p paging) list(name string, keys []string, arn func(key string) string) (any, error) {
+	keys, next, err := p.page(keys)
+	var arns []string
+	for _, k := range keys {
+		arns = append(arns, arn(k))
+	}
+	return list(name, arns, next), err
+}
+
+// list is the answer of a List operation; the token is left out at the end.
+func list(name string, items []string, next string) map[string]any {
+	out := map[string]any{name: nonNil(items)}
+	if next != "" {
+		out["nextToken"] = next
+	}
+	return out
+}
+
 // reversed is page for the descending order of keys, which come ascending.
 func (p paging) reversed(keys []string) (out []string, next string, err error) {
 	// A descending page is an ascending page of the complemented keys.

@@ -95,10 +95,5 @@ func listServices(a *API, _ *http.Request, in *listServicesInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, next, err := in.page(names)
-	arns := []string{}
-	for _, n := range names {
-		arns = append(arns, a.Control.Names.Service(name, n))
-	}
-	return list("serviceArns", arns, next), err
+	return in.list("serviceArns", names, func(n string) string { return a.Control.Names.Service(name, n) })
 }

@@ -336,12 +336,7 @@ func listTasks(a *API, _ *http.Request, in *listTasksInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, next, err := in.page(ids)
-	arns := []string{}
-	for _, id := range ids {
-		arns = append(arns, a.Control.Names.Task(name, id))
-	}
-	return list("taskArns", arns, next), err
+	return in.list("taskArns", ids, func(id string) string { return a.Control.Names.Task(name, id) })
 }
 
 func short(id string) string { return id[:min(12, len(id))] }
