@@ -21,9 +21,9 @@ import (
 // Exit codes of the process; the supervisor reads them.
 const (
 	exitSuccess  = 0
-	exitError    = 1  // perhaps transient: start again
-	exitTerminal = 5  // needs a person
-	exitUpdate   = 42 // start the staged version in its place
+	exitError    = registration.CodeError    // perhaps transient: start again
+	exitTerminal = registration.CodeTerminal // needs a person
+	exitUpdate   = 42                        // start the staged version in its place
 )
 
 // Main runs the agent with the given command line and returns the process's exit code.

@@ -35,7 +35,7 @@ func (p *Pauses) Next() time.Duration {
 	} else {
 		p.base = min(time.Duration(float64(p.base)*p.policy.Factor), p.policy.Longest)
 	}
-	return Jittered(p.base, p.policy.Jitter)
+	return jittered(p.base, p.policy.Jitter)
 }
 
 // Reset ends the series: the next failure is the first of another.
@@ -44,8 +44,8 @@ func (p *Pauses) Reset() { p.Failures, p.base = 0, 0 }
 // Sleep counts a failure and waits after it; see the function Sleep.
 func (p *Pauses) Sleep(ctx context.Context) error { return Sleep(ctx, p.Next()) }
 
-// Jittered adds up to share of d.
-func Jittered(d time.Duration, share float64) time.Duration {
+// jittered adds up to share of d.
+func jittered(d time.Duration, share float64) time.Duration {
 	return d + time.Duration(rand.Float64()*share*float64(d))
 }
 

@@ -28,9 +28,9 @@ func TestJitterStaysInItsShare(t *testing.T) {
 			First: time.Duration(rapid.Int64Range(1, 1e10).Draw(t, "first")), Longest: time.Duration(rapid.Int64Range(1e10, 1e12).Draw(t, "longest")),
 			Factor: rapid.Float64Range(1, 4).Draw(t, "factor"), Jitter: rapid.Float64Range(0, 1).Draw(t, "jitter"),
 		}
-		jittered, plain := policy.Start(), Policy{First: policy.First, Longest: policy.Longest, Factor: policy.Factor}.Start()
+		varied, plain := policy.Start(), Policy{First: policy.First, Longest: policy.Longest, Factor: policy.Factor}.Start()
 		for range 50 {
-			got, base := jittered.Next(), plain.Next()
+			got, base := varied.Next(), plain.Next()
 			if got < base || got > base+time.Duration(policy.Jitter*float64(base)) {
 				t.Fatalf("%v for a base of %v", got, base)
 			}
@@ -38,7 +38,7 @@ func TestJitterStaysInItsShare(t *testing.T) {
 	})
 	seen := map[time.Duration]bool{}
 	for range 50 {
-		seen[Jittered(time.Second, 0.2)] = true
+		seen[jittered(time.Second, 0.2)] = true
 	}
 	if len(seen) < 2 {
 		t.Error("no jitter")

@@ -14,8 +14,8 @@ type FreeSpace struct {
 	Bytes   uint64
 }
 
-// ParseFreeSpace reads `15%`, `20GiB` or a number of bytes.
-func ParseFreeSpace(text string) (FreeSpace, error) {
+// parseFreeSpace reads `15%`, `20GiB` or a number of bytes.
+func parseFreeSpace(text string) (FreeSpace, error) {
 	if share, isShare := strings.CutSuffix(text, "%"); isShare {
 		n, err := strconv.Atoi(strings.TrimSpace(share))
 		if err == nil && (n < 1 || n > 99) {
@@ -50,7 +50,7 @@ func (f FreeSpace) Of(size uint64) uint64 {
 	return f.Bytes
 }
 
-// String is the form ParseFreeSpace reads.
+// String is the form parseFreeSpace reads.
 func (f FreeSpace) String() string {
 	if f.Percent > 0 {
 		return fmt.Sprintf("%d%%", f.Percent)

@@ -7,16 +7,16 @@ func TestFreeSpace(t *testing.T) {
 		"15%": {Percent: 15}, "1 %": {Percent: 1}, "99%": {Percent: 99}, "1": {Bytes: 1}, "20GiB": {Bytes: 20 << 30}, "3 TiB": {Bytes: 3 << 40},
 		"5MiB": {Bytes: 5 << 20}, "7KiB": {Bytes: 7 << 10},
 	} {
-		got, err := ParseFreeSpace(text)
+		got, err := parseFreeSpace(text)
 		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
-		if again, err := ParseFreeSpace(got.String()); err != nil || again != want {
+		if again, err := parseFreeSpace(got.String()); err != nil || again != want {
 			t.Errorf("%q written as %q", text, got)
 		}
 	}
 	for _, text := range []string{"", "0", "0%", "100%", "-1%", "-5", "1.5GiB", "20GB", "GiB", "%", "99999999999999999999", "9999999999TiB", "20 G"} {
-		if got, err := ParseFreeSpace(text); err == nil {
+		if got, err := parseFreeSpace(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}
 	}

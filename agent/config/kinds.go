@@ -130,7 +130,7 @@ var (
 		k.parse = func(text string) (any, error) { return parseCPUPeriod(strings.TrimSpace(text)) }
 		return k
 	}()
-	freeSpaceKind = newKind("`1%`–`99%`, or bytes such as `20GiB` (`KiB`, `MiB`, `GiB`, `TiB` or none)", trimmed(ParseFreeSpace), isZero[FreeSpace])
+	freeSpaceKind = newKind("`1%`–`99%`, or bytes such as `20GiB` (`KiB`, `MiB`, `GiB`, `TiB` or none)", trimmed(parseFreeSpace), isZero[FreeSpace])
 	portRangeKind = newKind("`N` or `N-M`", trimmed(parsePortRange), isZero[string])
 )
 

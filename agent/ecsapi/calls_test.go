@@ -249,12 +249,12 @@ func TestErrorClasses(t *testing.T) {
 					t.Errorf("%v is %s: %v, want %v", e, name, got, want)
 				}
 			}
-			if ErrorCode(e) != c.code {
-				t.Errorf("code of %v: %q", e, ErrorCode(e))
+			if awsclient.ErrorCode(e) != c.code {
+				t.Errorf("code of %v: %q", e, awsclient.ErrorCode(e))
 			}
 		}
 	}
-	if ErrorCode(syscall.ECONNREFUSED) != "" || classify(nil) != nil {
+	if awsclient.ErrorCode(syscall.ECONNREFUSED) != "" || classify(nil) != nil {
 		t.Error("errors that are no answers have no code")
 	}
 }

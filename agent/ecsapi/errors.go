@@ -63,9 +63,6 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// ErrorCode returns the service's error code in err's chain, or "" when err is no answer of the service.
-func ErrorCode(err error) string { return awsclient.ErrorCode(err) }
-
 // classify puts an [Error] in front of the wire error in err's chain; other errors stay as they are.
 func classify(err error) error {
 	var api *awsclient.APIError

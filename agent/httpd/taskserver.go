@@ -1,14 +1,12 @@
 package httpd
 
 import (
-	"context"
 	"net/http"
-	"sync"
 
 	"github.com/aws/amazon-ecs-agent/agent/httpd/audit"
 )
 
-// TaskServer is the server for containers: credentials, metadata and agent API on one port.
+// TaskServer is what answers containers: credentials, metadata and agent API on one port.
 type TaskServer struct {
 	Routes  *Router
 	Limiter *Limiter
@@ -16,8 +14,6 @@ type TaskServer struct {
 	Audit *audit.Log
 	// Observe hears of every answer: the pattern of the route, empty when there is none, and the status. It may be nil.
 	Observe func(pattern string, status int)
-	// Address replaces TaskAddress when not empty.
-	Address string
 }
 
 // Handler is the whole way of a request: clean path, rate limit, access log, route. The order is part of the contract.
@@ -32,20 +28,6 @@ func (s TaskServer) Handler() http.Handler {
 		h.ServeHTTP(seen, r)
 		s.Observe(pattern, seen.status)
 	})
-}
-
-// Run serves until ctx ends, and writes the audit log to its end.
-func (s TaskServer) Run(ctx context.Context) error {
-	auditing, stopAudit := context.WithCancel(context.WithoutCancel(ctx))
-	var audit sync.WaitGroup
-	audit.Go(func() { s.Audit.Run(auditing) })
-	defer audit.Wait()
-	defer stopAudit()
-	address := s.Address
-	if address == "" {
-		address = TaskAddress
-	}
-	return Server{Name: "task api", Address: address, Handler: s.Handler()}.Run(ctx)
 }
 
 // statusWriter notes the status of an answer.

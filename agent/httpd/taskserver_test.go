@@ -3,7 +3,6 @@ package httpd
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -149,39 +148,6 @@ func TestUnencodableBody(t *testing.T) {
 	JSON(w, http.StatusOK, "test", func() {})
 	if w.Code != http.StatusInternalServerError || w.Body.String() != "{}" || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
-	}
-}
-
-func TestTaskServerRuns(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
-	var log strings.Builder
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		done <- TaskServer{Routes: testRoutes(), Limiter: NewLimiter(1, 1), Audit: audit.New("c", "i", &log), Address: address}.Run(ctx)
-	}()
-	const ask = "GET /v3/eid HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-	answer := ""
-	for deadline := time.Now().Add(10 * time.Second); !strings.HasPrefix(answer, "HTTP/1.1 200") && time.Now().Before(deadline); {
-		answer = fetch(address, ask)
-	}
-	if !strings.HasPrefix(answer, "HTTP/1.1 200") {
-		t.Fatal(answer)
-	}
-	if answer := fetch(address, ask); !strings.HasPrefix(answer, "HTTP/1.1 429") {
-		t.Error(answer)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if !strings.Contains(log.String(), ` 429 127.0.0.1:`) {
-		t.Errorf("audit log %q", log.String())
 	}
 }
 

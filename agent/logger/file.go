@@ -27,10 +27,10 @@ const (
 
 const (
 	bytesPerMB = 1_000_000
-	// DefaultMaxFileBytes is the size at which a file is rotated (ECS_LOG_MAX_FILE_SIZE_MB=5).
-	DefaultMaxFileBytes = 5 * bytesPerMB
-	// DefaultMaxRollCount is the number of rotated files kept (ECS_LOG_MAX_ROLL_COUNT).
-	DefaultMaxRollCount = 24
+	// defaultMaxFileBytes is the size at which a file is rotated (ECS_LOG_MAX_FILE_SIZE_MB=5).
+	defaultMaxFileBytes = 5 * bytesPerMB
+	// defaultMaxRollCount is the number of rotated files kept (ECS_LOG_MAX_ROLL_COUNT).
+	defaultMaxRollCount = 24
 
 	hourPattern = "2006-01-02-15"
 )
@@ -38,7 +38,7 @@ const (
 // Rotation says when files are rotated and how many rotated ones are kept. Nothing is compressed.
 type Rotation struct {
 	Type RolloverType
-	// MaxBytes applies to RolloverSize; 0 or less means DefaultMaxFileBytes.
+	// MaxBytes applies to RolloverSize; 0 or less means defaultMaxFileBytes.
 	MaxBytes int64
 	// MaxFiles is the number of rotated files kept; 0 or less keeps all.
 	MaxFiles int
@@ -66,7 +66,7 @@ type File struct {
 // NewFile describes the file at path; it is opened by the first Write.
 func NewFile(path string, r Rotation) *File {
 	if r.MaxBytes <= 0 {
-		r.MaxBytes = DefaultMaxFileBytes
+		r.MaxBytes = defaultMaxFileBytes
 	}
 	return &File{path: path, rotation: r}
 }

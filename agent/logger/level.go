@@ -26,8 +26,8 @@ func (l Level) String() string {
 	return levelNames[l]
 }
 
-// LevelNames are the names ParseLevel accepts, in the spelling of the documentation.
-const LevelNames = "debug, info, warn, error, crit, none"
+// acceptedNames are the names ParseLevel accepts, in the spelling of the documentation.
+const acceptedNames = "debug, info, warn, error, crit, none"
 
 // ParseLevel translates a name of ECS_LOGLEVEL or -loglevel, in any case and with blanks around it.
 func ParseLevel(name string) (Level, bool) {

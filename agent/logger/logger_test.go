@@ -166,7 +166,7 @@ func TestARecordBelowTheLevelCostsNothing(t *testing.T) {
 
 func TestStackDumpIsOneFramedCriticalRecord(t *testing.T) {
 	driver := capture(t, Options{})
-	DumpStacks()
+	dumpStacks()
 	got := driver.String()
 	if !regexp.MustCompile(`^level=critical time=\S+ msg="====== STACKTRACE ======\\n\d{4}-\S+?\\ngoroutine .*TestStackDumpIsOneFramedCriticalRecord.*\\n====== /STACKTRACE ======" module=stacks.go\n$`).MatchString(got) {
 		t.Errorf("got %.300s … %s", got, got[max(0, len(got)-100):])

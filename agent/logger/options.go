@@ -113,7 +113,7 @@ func (e *reader) level(name, value, notFound string) (l Level, known bool) {
 	}
 	l, known = ParseLevel(value)
 	if !known {
-		e.problem(LevelError, notFound, F("name", name), F("value", value), F("allowed", LevelNames))
+		e.problem(LevelError, notFound, F("name", name), F("value", value), F("allowed", acceptedNames))
 	}
 	return l, known
 }
@@ -132,7 +132,7 @@ func (e *reader) format() Format {
 }
 
 func (e *reader) rotation() Rotation {
-	r := Rotation{Type: RolloverHourly, MaxBytes: DefaultMaxFileBytes, MaxFiles: DefaultMaxRollCount}
+	r := Rotation{Type: RolloverHourly, MaxBytes: defaultMaxFileBytes, MaxFiles: defaultMaxRollCount}
 	switch strings.ToLower(strings.TrimSpace(e.get("ECS_LOG_ROLLOVER_TYPE"))) {
 	case "", "size":
 		r.Type = RolloverSize
@@ -146,7 +146,7 @@ func (e *reader) rotation() Rotation {
 		bytes := math.Trunc(mb * bytesPerMB)
 		if err != nil || !(bytes >= 1 && bytes < math.MaxInt64) {
 			e.problem(LevelError, "Invalid maximum log file size, using the default",
-				F("name", sizeName), F("value", v), F("allowed", "a number of megabytes above 0"), F("default", DefaultMaxFileBytes/bytesPerMB))
+				F("name", sizeName), F("value", v), F("allowed", "a number of megabytes above 0"), F("default", defaultMaxFileBytes/bytesPerMB))
 		} else {
 			r.MaxBytes = int64(bytes)
 		}
@@ -157,7 +157,7 @@ func (e *reader) rotation() Rotation {
 		n, err := strconv.Atoi(v)
 		if err != nil {
 			e.problem(LevelError, "Invalid number of rotated log files, using the default",
-				F("name", countName), F("value", v), F("allowed", "an integer; 0 or less keeps all"), F("default", DefaultMaxRollCount))
+				F("name", countName), F("value", v), F("allowed", "an integer; 0 or less keeps all"), F("default", defaultMaxRollCount))
 		} else {
 			r.MaxFiles = n
 		}

@@ -11,14 +11,14 @@ import (
 // maxStackDump bounds a dump of all stacks, in bytes.
 const maxStackDump = 640 << 10
 
-// DumpStacks writes the stacks of all goroutines as one critical record, framed by STACKTRACE lines.
-func DumpStacks() {
+// dumpStacks writes the stacks of all goroutines as one critical record, framed by STACKTRACE lines.
+func dumpStacks() {
 	stacks := make([]byte, maxStackDump)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	Critical("====== STACKTRACE ======\n" + now().Format(time.RFC3339) + "\n" + string(stacks) + "\n====== /STACKTRACE ======")
 }
 
-// RunStackDumps calls DumpStacks whenever the process gets the signal for it (SIGUSR1; none on Windows) until ctx ends.
+// RunStackDumps calls dumpStacks whenever the process gets the signal for it (SIGUSR1; none on Windows) until ctx ends.
 // Without it the signal's default action applies: it ends the process.
 func RunStackDumps(ctx context.Context) error {
 	if len(dumpSignals) == 0 {
@@ -31,7 +31,7 @@ func RunStackDumps(ctx context.Context) error {
 	for {
 		select {
 		case <-signals:
-			DumpStacks()
+			dumpStacks()
 		case <-ctx.Done():
 			return nil
 		}

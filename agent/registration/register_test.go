@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
 	"github.com/google/go-cmp/cmp"
@@ -236,7 +237,7 @@ func TestDefaultClusterIsNotCreatedForOtherErrors(t *testing.T) {
 
 	ecs = &fakeECS{answers: []answer{{err: apiError("ClusterNotFoundException", "")}}, createErr: apiError("AccessDeniedException", "may not create")}
 	r, _, _ = newRegistrar(ecs)
-	if _, err := r.Register(t.Context(), request("", "")); ecsapi.ErrorCode(err) != "AccessDeniedException" || ExitCode(err) != CodeError {
+	if _, err := r.Register(t.Context(), request("", "")); awsclient.ErrorCode(err) != "AccessDeniedException" || ExitCode(err) != CodeError {
 		t.Errorf("got %v", err)
 	}
 }

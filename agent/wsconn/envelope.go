@@ -14,8 +14,8 @@ import (
 //lint:ignore ST1005 the text is part of the contract
 var ErrFormat = errors.New("Could not decode message into any expected format")
 
-// ErrNoBody says that an envelope lacks its message member.
-var ErrNoBody = errors.New("the envelope has no message")
+// errNoBody says that an envelope lacks its message member.
+var errNoBody = errors.New("the envelope has no message")
 
 // Message is an envelope: {"type":"…","message":{…}}.
 type Message struct {
@@ -33,7 +33,7 @@ func Decode(data []byte, errorTypes []string) (Message, error) {
 	}
 	if m.Type != "" {
 		if m.Body == nil {
-			return Message{Type: m.Type}, ErrNoBody
+			return Message{Type: m.Type}, errNoBody
 		}
 		return m, nil
 	}

@@ -16,7 +16,7 @@ func TestDecode(t *testing.T) {
 		{"envelope", `{"type":"A","message":{"x":1}}`, "A", `{"x":1}`, nil},
 		{"names in any case", `{"TYPE":"A","Message":[]}`, "A", `[]`, nil},
 		{"null message", `{"type":"A","message":null}`, "A", `null`, nil},
-		{"no message", `{"type":"A"}`, "A", ``, ErrNoBody},
+		{"no message", `{"type":"A"}`, "A", ``, errNoBody},
 		{"bare error", `{"ServerException":"boom"}`, "ServerException", `{"message":"boom"}`, nil},
 		{"bare error of unknown type", `{"OtherException":"boom"}`, "", ``, ErrFormat},
 		{"bare error that is no string", `{"ServerException":{"message":"x"}}`, "", ``, ErrFormat},

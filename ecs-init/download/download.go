@@ -25,8 +25,8 @@ const (
 	keyringVariable = "ECS_INIT_DOWNLOAD_KEYRING"
 )
 
-// ErrNotFetched says that no location gave a file; the log tells why of each.
-var ErrNotFetched = errors.New("failed to download file from s3")
+// errNotFetched says that no location gave a file; the log tells why of each.
+var errNotFetched = errors.New("failed to download file from s3")
 
 // Downloader fetches the agent's image.
 type Downloader struct {
@@ -126,7 +126,7 @@ func (d Downloader) fetchFile(ctx context.Context, from []location, dir, key str
 			return "", err
 		}
 	}
-	return "", ErrNotFetched
+	return "", errNotFetched
 }
 
 func (d Downloader) fetchTo(ctx context.Context, l location, dir, key string, most int64) (string, error) {

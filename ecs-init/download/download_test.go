@@ -271,7 +271,7 @@ func TestATruncatedImageIsNotUsed(t *testing.T) {
 	}
 	path := target(t)
 	err := downloaderFrom(nil, newMirror(t, files).URL).Fetch(t.Context(), path)
-	if !errors.Is(err, ErrNotFetched) {
+	if !errors.Is(err, errNotFetched) {
 		t.Errorf("%v", err)
 	}
 	check(t, path, "old")
@@ -339,7 +339,7 @@ func TestATransferThatStallsIsGivenUp(t *testing.T) {
 		d.HTTP = &http.Client{Transport: transport}
 		begin := time.Now()
 		err := d.Fetch(t.Context(), path)
-		if !errors.Is(err, ErrNotFetched) || time.Since(begin) > 4*time.Minute || time.Since(begin) < 3*time.Minute {
+		if !errors.Is(err, errNotFetched) || time.Since(begin) > 4*time.Minute || time.Since(begin) < 3*time.Minute {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 		check(t, path, "old")

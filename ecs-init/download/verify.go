@@ -64,7 +64,7 @@ func (d Downloader) fetchSum(ctx context.Context, from []location, dir, key stri
 			break
 		}
 	}
-	return checksum{}, ErrNotFetched
+	return checksum{}, errNotFetched
 }
 
 // parseSum reads the hexadecimal digits at the beginning of a checksum file; the name of the file may follow.
@@ -92,7 +92,7 @@ func (d Downloader) verify(ctx context.Context, from []location, keyring, archiv
 		log.Errorf("failed to download %s from %s: %v", key+".asc", l.text, err)
 	}
 	if err != nil {
-		return fmt.Errorf("no signature: %w", ErrNotFetched)
+		return fmt.Errorf("no signature: %w", errNotFetched)
 	}
 	asc, keys := filepath.Join(dir, "signature.asc"), filepath.Join(dir, "keys.gpg")
 	content, err := os.ReadFile(keyring)

@@ -34,9 +34,6 @@ func Setup(file, levelName string) (closeFile func()) {
 // noFields keeps the logger from adding the name of a source file to each line.
 var noFields = []logger.Field{}
 
-// Debugf writes what only developers want to know.
-func Debugf(format string, args ...any) { write(logger.LevelDebug, format, args) }
-
 // Infof writes about normal work.
 func Infof(format string, args ...any) { write(logger.LevelInfo, format, args) }
 

@@ -90,7 +90,7 @@ func read(root string) Files {
 			}
 			continue
 		}
-		variables, notes := Parse(string(content))
+		variables, notes := parse(string(content))
 		for _, note := range notes {
 			log.Infof("%s: %s", name, note)
 		}
@@ -99,10 +99,10 @@ func read(root string) Files {
 	return files
 }
 
-// Parse reads NAME=value lines. Lines without = and lines that begin with # are skipped, blanks around a line are
+// parse reads NAME=value lines. Lines without = and lines that begin with # are skipped, blanks around a line are
 // dropped, and so is one pair of matching quotes around a whole value, because systemd reads the same files and does so
 // too. Nothing else has a meaning; a later line wins. The notes name what lost its quotes, never a value.
-func Parse(text string) (variables map[string]string, notes []string) {
+func parse(text string) (variables map[string]string, notes []string) {
 	variables = map[string]string{}
 	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		line = strings.TrimSpace(line)

@@ -55,7 +55,7 @@ func TestParseReadsLikeSystemd(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got, _ := Parse(c.text)
+			got, _ := parse(c.text)
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -64,7 +64,7 @@ func TestParseReadsLikeSystemd(t *testing.T) {
 }
 
 func TestParseNotesNoValues(t *testing.T) {
-	_, notes := Parse(`SECRET="swordfish"`)
+	_, notes := parse(`SECRET="swordfish"`)
 	if diff := cmp.Diff([]string{"removed the quotes around the value of SECRET"}, notes); diff != "" {
 		t.Error(diff)
 	}
@@ -122,7 +122,7 @@ func TestProcess(t *testing.T) {
 	if p.External() || p.Privileged() || p.GMSA() || p.HostPID() || p.SkipLocalhostFilter() || p.AllowOffhostIntrospection() {
 		t.Error("something is on by default")
 	}
-	if path, explicit := p.DockerSocket(); path != DefaultDockerSocket || explicit {
+	if path, explicit := p.DockerSocket(); path != defaultDockerSocket || explicit {
 		t.Errorf("socket %q %t", path, explicit)
 	}
 	if p.AppArmorProfile() != "ecs-agent-default" || p.GMSASocket() != "/var/credentials-fetcher/socket/credentials_fetcher.sock" {
@@ -151,7 +151,7 @@ func TestProcess(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("ECS_CLUSTER=prod\n#x=y\nA=\"b\"\r\n=\n==")
 	f.Fuzz(func(t *testing.T, text string) {
-		variables, _ := Parse(text)
+		variables, _ := parse(text)
 		for name := range variables {
 			if name != "" && name[0] == '#' {
 				t.Errorf("a comment became the variable %q", name)

@@ -44,8 +44,8 @@ func (p Process) boolean(name string) bool {
 
 const (
 	unixScheme = "unix://"
-	// DefaultDockerSocket is where the daemon listens unless DOCKER_HOST says otherwise.
-	DefaultDockerSocket = "/var/run/docker.sock"
+	// defaultDockerSocket is where the daemon listens unless DOCKER_HOST says otherwise.
+	defaultDockerSocket = "/var/run/docker.sock"
 	defaultGMSASocket   = "/var/credentials-fetcher/socket/credentials_fetcher.sock"
 	defaultProfile      = "ecs-agent-default"
 )
@@ -55,7 +55,7 @@ func (p Process) DockerSocket() (path string, explicit bool) {
 	if path, ok := strings.CutPrefix(p("DOCKER_HOST"), unixScheme); ok && path != "" {
 		return path, true
 	}
-	return DefaultDockerSocket, false
+	return defaultDockerSocket, false
 }
 
 // DockerSocketInAgent is where the agent will look for the socket of the daemon.
@@ -63,7 +63,7 @@ func (f Files) DockerSocketInAgent() string {
 	if path, ok := strings.CutPrefix(f["DOCKER_HOST"], unixScheme); ok && path != "" {
 		return path
 	}
-	return DefaultDockerSocket
+	return defaultDockerSocket
 }
 
 // GMSASocket is the path of the credentials-fetcher daemon's socket.

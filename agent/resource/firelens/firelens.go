@@ -83,7 +83,7 @@ type record struct {
 
 // Plan describes the log router of a new task, if it has one.
 func (k *Craft) Plan(t *task.Task) ([]task.Resource, error) {
-	router := Router(t)
+	router := routerOf(t)
 	if router == nil {
 		return nil, nil
 	}
@@ -109,7 +109,7 @@ func (k *Craft) Create(ctx context.Context, t *task.Task, r *task.Resource) erro
 	if err != nil {
 		return err
 	}
-	router := Router(t)
+	router := routerOf(t)
 	if router == nil {
 		return errors.New("unable to generate firelens config file: the task has no log router")
 	}

@@ -21,8 +21,8 @@ const (
 	externalFromFile = "file"
 )
 
-// Router is the container of the task that the others send their logs to; nil when there is none.
-func Router(t *task.Task) *task.Container {
+// routerOf is the container of the task that the others send their logs to; nil when there is none.
+func routerOf(t *task.Task) *task.Container {
 	for _, c := range t.Containers {
 		if c.Firelens != nil {
 			return c

@@ -14,8 +14,8 @@ const (
 	columns                                 = 12 // those of interest
 )
 
-// ParseNetDev reads the counters of the interfaces that keep wants into into, over what is there, in the file's order.
-func ParseNetDev(text []byte, keep func(name []byte) bool, into dockerstats.Networks) dockerstats.Networks {
+// parseNetDev reads the counters of the interfaces that keep wants into into, over what is there, in the file's order.
+func parseNetDev(text []byte, keep func(name []byte) bool, into dockerstats.Networks) dockerstats.Networks {
 	before := into
 	into = into[:0]
 	for line, rest, more := kernelfile.NextLine(text); more; line, rest, more = kernelfile.NextLine(rest) {

@@ -47,11 +47,11 @@ eth0:1: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1
 func TestParseNetDev(t *testing.T) {
 	want := dockerstats.Networks{{Name: "eth0", Network: dockerstats.Network{
 		RxBytes: 564655295, RxPackets: 384960, RxErrors: 1, RxDropped: 2, TxBytes: 3043269, TxPackets: 54355, TxErrors: 3, TxDropped: 4}}}
-	got := ParseNetDev([]byte(netDev), DockerInterface, nil)
+	got := parseNetDev([]byte(netDev), DockerInterface, nil)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if again := ParseNetDev([]byte(netDev), DockerInterface, got); &again[0] != &got[0] {
+	if again := parseNetDev([]byte(netDev), DockerInterface, got); &again[0] != &got[0] {
 		t.Error("the list was not used again")
 	}
 }
@@ -126,7 +126,7 @@ func FuzzParsers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ParseStat(text)
 		ParseMemTotal(text)
-		for _, n := range ParseNetDev(text, func([]byte) bool { return true }, nil) {
+		for _, n := range parseNetDev(text, func([]byte) bool { return true }, nil) {
 			if n.Name == "" {
 				t.Error("an interface without a name")
 			}

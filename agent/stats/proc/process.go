@@ -51,14 +51,14 @@ func Find(roots []string, pid int, id string, b *kernelfile.Buffer) (p *Process,
 	return nil, nil, fmt.Errorf("container %s, process %d: %w", id, pid, err)
 }
 
-// Networks reads the counters of the interfaces that keep wants, as ParseNetDev does.
+// Networks reads the counters of the interfaces that keep wants, as parseNetDev does.
 func (p *Process) Networks(b *kernelfile.Buffer, keep func(name []byte) bool, into dockerstats.Networks) (dockerstats.Networks, error) {
 	// Not kept open: an open file keeps the whole network namespace from going away.
 	text, err := p.dir.Read("net/dev", b)
 	if err != nil {
 		return into[:0], err
 	}
-	return ParseNetDev(text, keep, into), nil
+	return parseNetDev(text, keep, into), nil
 }
 
 // Close lets go of the process.

@@ -1,7 +1,6 @@
 package kernelfile
 
 import (
-	"errors"
 	"os"
 	"sync"
 
@@ -49,11 +48,6 @@ func (f *File) Close() {
 		f.fd = 0
 		f.budget.giveBack()
 	}
-}
-
-// Gone reports whether an error of Read means that what the file is about does not exist (any more).
-func Gone(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH)
 }
 
 func openAt(dir int, path string) (int, error) {
@@ -127,7 +121,7 @@ func (d *Dir) Close() { _ = unix.Close(d.fd) }
 var OpenFilesBudget = sync.OnceValue(func() *Budget {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
-		return NewBudget(0)
+		return newBudget(0)
 	}
-	return NewBudget(int(min(limit.Cur/4, 1<<16)))
+	return newBudget(int(min(limit.Cur/4, 1<<16)))
 })

@@ -3,8 +3,6 @@
 package kernelfile
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -23,9 +21,6 @@ func (f *File) Read(_ *Buffer) ([]byte, error) { return os.ReadFile(f.path) }
 
 // Close does nothing.
 func (f *File) Close() {}
-
-// Gone reports whether an error of Read means that the file does not exist.
-func Gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // Dir is a directory.
 type Dir struct{ path string }

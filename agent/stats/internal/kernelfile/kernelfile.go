@@ -30,8 +30,8 @@ func (b *Buffer) space() []byte {
 // Budget says how many files may be kept open. A nil Budget keeps none.
 type Budget struct{ left atomic.Int64 }
 
-// NewBudget allows n open files.
-func NewBudget(n int) *Budget {
+// newBudget allows n open files.
+func newBudget(n int) *Budget {
 	b := &Budget{}
 	b.left.Store(int64(n))
 	return b

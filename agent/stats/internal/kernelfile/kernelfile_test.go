@@ -4,6 +4,8 @@ package kernelfile
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,7 +21,7 @@ func write(t *testing.T, text []byte) string {
 }
 
 func TestFilesStayOpenWithinTheBudget(t *testing.T) {
-	budget := NewBudget(1)
+	budget := newBudget(1)
 	path := write(t, []byte("1\n"))
 	kept, reopened := New(path, budget), New(path, budget)
 	var b Buffer
@@ -47,7 +49,7 @@ func TestFilesStayOpenWithinTheBudget(t *testing.T) {
 	if read(kept) != "2\n" {
 		t.Error("was not kept")
 	}
-	if _, err := reopened.Read(&b); !Gone(err) {
+	if _, err := reopened.Read(&b); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	kept.Close()
@@ -56,10 +58,10 @@ func TestFilesStayOpenWithinTheBudget(t *testing.T) {
 	if budget.Left() != 1 {
 		t.Error(budget.Left())
 	}
-	if _, err := kept.Read(&b); !Gone(err) {
+	if _, err := kept.Read(&b); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if _, err := New(path, nil).Read(&b); !Gone(err) {
+	if _, err := New(path, nil).Read(&b); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 }
@@ -89,7 +91,7 @@ func TestDir(t *testing.T) {
 	if text, err := dir.Read("f", &b); err != nil || string(text) != "text" {
 		t.Error(string(text), err)
 	}
-	if _, err := dir.Read("g", &b); !Gone(err) {
+	if _, err := dir.Read("g", &b); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	if _, err := OpenDir(path); err == nil {

@@ -28,8 +28,8 @@ type Control struct {
 	AttachLimit time.Duration
 }
 
-// NewID returns 32 random hex digits, the form of task and instance ids.
-func NewID() string {
+// newID returns 32 random hex digits, the form of task and instance ids.
+func newID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])

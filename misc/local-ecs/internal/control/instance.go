@@ -93,7 +93,7 @@ func (c *Control) instanceFor(tx *state.Tx, r *Registration) (*state.Instance, e
 			return same[0].Clone(), nil
 		}
 	}
-	return c.newInstance(r.Cluster, NewID()), nil
+	return c.newInstance(r.Cluster, newID()), nil
 }
 
 func (c *Control) newInstance(cluster, id string) *state.Instance {

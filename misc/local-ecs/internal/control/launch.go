@@ -113,7 +113,7 @@ func (c *Control) startOn(tx *state.Tx, l *Launch, effective *ecs.TaskDefinition
 
 // create makes one task on a node and takes its share of it.
 func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *place.Node, eni *state.ENI) *state.Task {
-	cluster, id, now := l.Cluster.ClusterName, NewID(), c.now()
+	cluster, id, now := l.Cluster.ClusterName, newID(), c.now()
 	t := &state.Task{
 		ID:          id,
 		ClusterName: cluster,

@@ -89,7 +89,7 @@ func (n *network) next() (eni *state.ENI, ok bool) {
 	id := NewUUID()
 	gateway4, gateway6 := n.lab.Gateways()
 	eni = &state.ENI{
-		ID:           "eni-" + NewID()[:17],
+		ID:           "eni-" + newID()[:17],
 		AttachmentID: id,
 		Plug:         strings.ReplaceAll(id, "-", "")[:12],
 		MAC:          newMAC(),

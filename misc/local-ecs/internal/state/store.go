@@ -35,8 +35,8 @@ const (
 	metaBkt = "meta"
 )
 
-// FileName is the name of the file in the data directory.
-const FileName = "local-ecs.db"
+// fileName is the name of the file in the data directory.
+const fileName = "local-ecs.db"
 
 // Store is the state of one control plane. It is safe for concurrent use.
 type Store struct {
@@ -81,7 +81,7 @@ func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	path := filepath.Join(dir, FileName)
+	path := filepath.Join(dir, fileName)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, NoSync: true})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open %s: another local-ecs is using this data directory; stop it or choose another --data-dir", path)

@@ -67,12 +67,12 @@ func TestNothingIsLostWithoutClose(t *testing.T) {
 	s := open(t, dir)
 	defer s.Close()
 	put(t, s, "a", ecs.Running)
-	data, err := os.ReadFile(filepath.Join(dir, FileName))
+	data, err := os.ReadFile(filepath.Join(dir, fileName))
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := t.TempDir()
-	if err := os.WriteFile(filepath.Join(other, FileName), data, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(other, fileName), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, other)
@@ -183,7 +183,7 @@ func TestFailedWriteIsTriedAgain(t *testing.T) {
 	if err := s.Update(func(tx *Tx) error { tx.Tasks.Put("a", &Task{ID: "a"}); return nil }); err == nil {
 		t.Fatal("no error")
 	}
-	db, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
+	db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

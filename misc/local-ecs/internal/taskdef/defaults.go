@@ -82,7 +82,7 @@ const (
 
 // Attributes returns the instance attributes a definition needs, in order of their names.
 func Attributes(d *ecs.TaskDefinition) []ecs.Attribute {
-	need := map[string]bool{classic + "docker-remote-api.1." + strconv.Itoa(MinimumAPI(d)): true}
+	need := map[string]bool{classic + "docker-remote-api.1." + strconv.Itoa(minimumAPI(d)): true}
 	add := func(names ...string) {
 		for _, n := range names {
 			need[n] = true
@@ -201,8 +201,8 @@ func containerAttributes(d *ecs.TaskDefinition, c *ecs.ContainerDefinition, add 
 	}
 }
 
-// MinimumAPI returns the minor version of the Docker API (1.x) the definition's features need.
-func MinimumAPI(d *ecs.TaskDefinition) int {
+// minimumAPI returns the minor version of the Docker API (1.x) the definition's features need.
+func minimumAPI(d *ecs.TaskDefinition) int {
 	v := 17
 	if d.NetworkMode != "" {
 		v = 18

@@ -123,7 +123,7 @@ func Demand(d *ecs.TaskDefinition) ecs.Demand {
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
 		out.CPU += c.CPU
-		out.Memory += Reservation(c)
+		out.Memory += reservation(c)
 		out.GPUs += GPUs(c)
 		for _, p := range c.PortMappings {
 			if p.HostPort == nil || *p.HostPort == 0 || d.NetworkMode == "awsvpc" || d.NetworkMode == "none" {

@@ -187,7 +187,7 @@ func (v *validator) containers() error {
 		if err := v.containerFields(c); err != nil {
 			return err
 		}
-		total += Reservation(c)
+		total += reservation(c)
 	}
 	if !essential {
 		return ecs.Client("A task definition must have at least one essential container: 'essential' is false for all of them.")
@@ -198,8 +198,8 @@ func (v *validator) containers() error {
 	return nil
 }
 
-// Reservation returns the MiB a container is placed by: memoryReservation when given, else memory.
-func Reservation(c *ecs.ContainerDefinition) int {
+// reservation returns the MiB a container is placed by: memoryReservation when given, else memory.
+func reservation(c *ecs.ContainerDefinition) int {
 	if c.MemoryReservation != nil {
 		return *c.MemoryReservation
 	}

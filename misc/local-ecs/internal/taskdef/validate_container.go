@@ -80,7 +80,7 @@ func (v *validator) ports(c *ecs.ContainerDefinition) error {
 			if p.ContainerPort != nil || p.HostPort != nil {
 				return bad(c, "portMappings", "'containerPortRange' must not be given together with 'containerPort' or 'hostPort'.")
 			}
-			first, last, ok := ParseRange(p.ContainerPortRange)
+			first, last, ok := parseRange(p.ContainerPortRange)
 			if !ok {
 				return bad(c, "containerPortRange", "'%s' is not a range of ports like 8000-8009.", p.ContainerPortRange)
 			}
@@ -124,8 +124,8 @@ func orTCP(protocol string) string {
 	return protocol
 }
 
-// ParseRange reads "8000-8009".
-func ParseRange(s string) (first, last int, ok bool) {
+// parseRange reads "8000-8009".
+func parseRange(s string) (first, last int, ok bool) {
 	a, b, found := strings.Cut(s, "-")
 	first, errA := strconv.Atoi(a)
 	last, errB := strconv.Atoi(b)
