@@ -141,8 +141,8 @@ func (s *systemd) wait(ctx context.Context, job dbus.ObjectPath) (string, error)
 	}
 }
 
-// checkSystemd makes sure that systemd answers.
-func (t *Tree) checkSystemd(ctx context.Context) error {
+// ask lets f talk to systemd over a connection of its own, for as long as a job may take.
+func (t *Tree) ask(ctx context.Context, f func(ctx context.Context, s *systemd) error) error {
 	ctx, cancel := context.WithTimeout(ctx, jobLimit)
 	defer cancel()
 	s, err := t.connect(ctx)
@@ -150,51 +150,72 @@ func (t *Tree) checkSystemd(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	if _, err := s.manager.GetProperty(systemdManager + ".Version"); err != nil {
-		return fmt.Errorf("ask systemd for its version: %w", err)
-	}
-	return nil
+	return f(ctx, s)
+}
+
+// checkSystemd makes sure that systemd answers.
+func (t *Tree) checkSystemd(ctx context.Context) error {
+	return t.ask(ctx, func(_ context.Context, s *systemd) error {
+		if _, err := s.manager.GetProperty(systemdManager + ".Version"); err != nil {
+			return fmt.Errorf("ask systemd for its version: %w", err)
+		}
+		return nil
+	})
 }
 
 // startSlice makes a slice, or sets the limits of one that is there.
 func (t *Tree) startSlice(ctx context.Context, slice string, limits Limits) error {
-	ctx, cancel := context.WithTimeout(ctx, jobLimit)
-	defer cancel()
-	s, err := t.connect(ctx)
-	if err != nil {
+	err := t.ask(ctx, func(ctx context.Context, s *systemd) error { return s.start(ctx, slice, limiting(limits, t.Unified)) })
+	if err != nil || !t.Unified {
 		return err
-	}
-	defer s.close()
-	if err := s.listen(ctx); err != nil {
-		return err
-	}
-	limiting := limiting(limits, t.Unified)
-	properties := append(describing(slice), limiting...)
-	var job dbus.ObjectPath
-	err = s.call(ctx, "StartTransientUnit", &job, slice, "replace", append(properties, is("Delegate", true)), []aux{})
-	if refusesDelegation(err) {
-		err = s.call(ctx, "StartTransientUnit", &job, slice, "replace", properties, []aux{})
-	}
-	switch {
-	case isError(err, errUnitExists):
-		if err := s.call(ctx, "SetUnitProperties", nil, slice, true, limiting); err != nil {
-			return fmt.Errorf("set the limits of %s: %w", slice, err)
-		}
-	case err != nil:
-		return fmt.Errorf("error creating systemd unit `%s`: %w", slice, err)
-	default:
-		if err := s.done(ctx, "StartTransientUnit", slice, job); err != nil {
-			return err
-		}
-	}
-	if !t.Unified {
-		return nil
 	}
 	dir := slicePath(t.Mount, slice)
 	if err := enableDownTo(t.Mount, filepath.Dir(dir), limits.needed()); err != nil {
 		return err
 	}
 	return hasControllers(dir, limits.needed())
+}
+
+// stopSlice removes a slice with everything in it.
+func (t *Tree) stopSlice(ctx context.Context, slice string) error {
+	return t.ask(ctx, func(ctx context.Context, s *systemd) error { return s.stop(ctx, slice) })
+}
+
+func (s *systemd) start(ctx context.Context, slice string, limiting []property) error {
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	properties := append(describing(slice), limiting...)
+	var job dbus.ObjectPath
+	err := s.call(ctx, "StartTransientUnit", &job, slice, "replace", append(properties, is("Delegate", true)), []aux{})
+	if refusesDelegation(err) {
+		err = s.call(ctx, "StartTransientUnit", &job, slice, "replace", properties, []aux{})
+	}
+	if isError(err, errUnitExists) {
+		if err := s.call(ctx, "SetUnitProperties", nil, slice, true, limiting); err != nil {
+			return fmt.Errorf("set the limits of %s: %w", slice, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("error creating systemd unit `%s`: %w", slice, err)
+	}
+	return s.done(ctx, "StartTransientUnit", slice, job)
+}
+
+func (s *systemd) stop(ctx context.Context, slice string) error {
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	var job dbus.ObjectPath
+	err := s.call(ctx, "StopUnit", &job, slice, "replace")
+	if isError(err, errNoSuchUnit) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop systemd unit %s: %w", slice, err)
+	}
+	return s.done(ctx, "StopUnit", slice, job)
 }
 
 // done waits for the successful end of a job.
@@ -211,29 +232,6 @@ func (s *systemd) done(ctx context.Context, call, slice string, job dbus.ObjectP
 		return fmt.Errorf("error removing systemd unit `%s`: got `%s`", slice, result)
 	}
 	return nil
-}
-
-// stopSlice removes a slice with everything in it.
-func (t *Tree) stopSlice(ctx context.Context, slice string) error {
-	ctx, cancel := context.WithTimeout(ctx, jobLimit)
-	defer cancel()
-	s, err := t.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if err := s.listen(ctx); err != nil {
-		return err
-	}
-	var job dbus.ObjectPath
-	err = s.call(ctx, "StopUnit", &job, slice, "replace")
-	if isError(err, errNoSuchUnit) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("stop systemd unit %s: %w", slice, err)
-	}
-	return s.done(ctx, "StopUnit", slice, job)
 }
 
 func isError(err error, name string) bool {
