@@ -7,13 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
@@ -24,22 +21,11 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// downloadLimit bounds the download of one file.
-const downloadLimit = 30 * time.Second
-
 // Directories and files are for the agent alone: the files may hold secrets.
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
 )
-
-// Objects are the calls that download.
-type Objects interface {
-	// BucketRegion finds the region of a bucket, asking in the given one.
-	BucketRegion(ctx context.Context, region string, keys awsclient.CredentialsProvider, bucket string) (string, error)
-	// Object hands an object to body, once per attempt.
-	Object(ctx context.Context, region string, keys awsclient.CredentialsProvider, bucket, key string, body func(io.Reader) error) error
-}
 
 // Craft downloads and reads environment files.
 type Craft struct {
@@ -47,7 +33,7 @@ type Craft struct {
 	Dir     string
 	Cluster string // name or ARN
 	Region  string // of the instance
-	Objects Objects
+	Objects resource.Objects
 	Roles   *credentials.Store
 }
 
@@ -190,14 +176,11 @@ func (k *Craft) downloadAll(ctx context.Context, keys awsclient.CredentialsProvi
 }
 
 func (k *Craft) download(ctx context.Context, region string, keys awsclient.CredentialsProvider, dir *rooted.Dir, o object) error {
-	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
-	defer cancel()
 	if err := dir.MkdirAll(filepath.Dir(o.path), dirMode); err != nil {
 		return fmt.Errorf("unable to initialize envfile resource directory, error: %w", err)
 	}
-	err := dir.Write(ctx, rooted.File{Name: o.path, Temp: "tmp_env", Mode: fileMode, Fill: func(file *os.File) error {
-		return k.Objects.Object(ctx, region, keys, o.bucket, o.key, func(body io.Reader) error { return rooted.Refill(file, body) })
-	}})
+	err := resource.Download(ctx, k.Objects, keys, resource.Object{Region: region, Bucket: o.bucket, Key: o.key}, dir,
+		rooted.File{Name: o.path, Temp: "tmp_env", Mode: fileMode})
 	if err != nil {
 		return fmt.Errorf("unable to download env file with key %s from bucket %s, error: %w", o.key, o.bucket, err)
 	}

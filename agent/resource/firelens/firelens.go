@@ -7,22 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
-	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
 	"github.com/aws/amazon-ecs-agent/agent/resource/rooted"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-// downloadLimit bounds the download of a configuration file.
-const downloadLimit = 30 * time.Second
 
 // Names in the directory of a task.
 const (
@@ -42,14 +36,6 @@ const (
 // maxSocketPath is how long the kernel lets the path of a socket be.
 const maxSocketPath = 107
 
-// Objects are the calls that download.
-type Objects interface {
-	// BucketRegion finds the region of a bucket, asking in the given one.
-	BucketRegion(ctx context.Context, region string, keys awsclient.CredentialsProvider, bucket string) (string, error)
-	// Object hands an object to body, once per attempt.
-	Object(ctx context.Context, region string, keys awsclient.CredentialsProvider, bucket, key string, body func(io.Reader) error) error
-}
-
 // Craft makes and removes what log routers need.
 type Craft struct {
 	// Dir holds the directories of all tasks, as the agent sees it; HostDir is the same directory as Docker sees it.
@@ -58,7 +44,7 @@ type Craft struct {
 	// InstanceID gives EC2's id of the instance, empty when there is none or it is not known.
 	InstanceID func() string
 	Region     string // of the instance
-	Objects    Objects
+	Objects    resource.Objects
 	Roles      *credentials.Store
 }
 
@@ -202,11 +188,8 @@ func (k *Craft) download(ctx context.Context, t *task.Task, rec record, dir *roo
 	if err != nil {
 		return fmt.Errorf("unable to initialize s3 client for bucket %s: %w", bucket, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
-	defer cancel()
-	err = dir.Write(ctx, rooted.File{Name: externalFile, Temp: tempPrefix, Mode: fileMode, Fill: func(f *os.File) error {
-		return k.Objects.Object(ctx, region, keys, bucket, key, func(body io.Reader) error { return rooted.Refill(f, body) })
-	}})
+	err = resource.Download(ctx, k.Objects, keys, resource.Object{Region: region, Bucket: bucket, Key: key}, dir,
+		rooted.File{Name: externalFile, Temp: tempPrefix, Mode: fileMode})
 	if err != nil {
 		return fmt.Errorf("unable to download s3 config %s from bucket %s: %w", key, bucket, err)
 	}
