@@ -2,6 +2,7 @@
 package credentials
 
 import (
+	"maps"
 	"sync"
 )
 
@@ -84,4 +85,13 @@ func (s *Store) Remove(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.byID, id)
+}
+
+// RemoveRole forgets what is kept for a role of a task under id, and under other ids if ECS has sent credentials with those,
+// too.
+func (s *Store) RemoveRole(taskARN string, role RoleType, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byID, id)
+	maps.DeleteFunc(s.byID, func(_ string, c *Credentials) bool { return c != nil && c.TaskARN == taskARN && c.RoleType == role })
 }

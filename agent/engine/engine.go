@@ -424,18 +424,15 @@ func hadShare(t *task.Task) bool {
 // released gives back what a task that has stopped held.
 func (e *Engine) released(t *task.Task) {
 	e.admission.release(t.ARN)
-	if t.CredentialsID != "" {
-		e.config.Credentials.Remove(t.CredentialsID)
-	}
+	e.config.Credentials.RemoveRole(t.ARN, credentials.Application, t.CredentialsID)
 }
 
 // forget drops a task that has been cleaned up.
 func (e *Engine) forget(o *owner) {
 	t := o.snap.Load()
 	e.store.DeleteTask(t)
-	if t.ExecutionCredentialsID != "" {
-		e.config.Credentials.Remove(t.ExecutionCredentialsID)
-	}
+	e.config.Credentials.RemoveRole(t.ARN, credentials.Execution, t.ExecutionCredentialsID) // its logs are shipped until now
+	e.config.Credentials.RemoveRole(t.ARN, credentials.Application, t.CredentialsID)        // it may have stopped under a former agent
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.byARN, t.ARN)

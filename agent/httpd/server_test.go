@@ -8,12 +8,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -124,6 +127,17 @@ func TestPanicIsAnswered(t *testing.T) {
 	answer := fetch(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 500") || !strings.Contains(answer, "Connection: close\r\n") || !strings.HasSuffix(answer, "\r\n\r\n") || strings.Contains(answer, "json") {
 		t.Errorf("answer %q", answer)
+	}
+}
+
+func TestAPanicTellsNoSecret(t *testing.T) {
+	var lines strings.Builder
+	logger.Setup(logger.Options{Driver: &lines, DriverLevel: logger.LevelDebug, FileLevel: logger.LevelOff})
+	t.Cleanup(func() { logger.Setup(logger.Options{DriverLevel: logger.LevelInfo, FileLevel: logger.LevelOff}) })
+	h := recovering{http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })}
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v2/credentials/the-id?id=the-id", nil))
+	if text := lines.String(); !strings.Contains(text, "boom") || strings.Contains(text, "the-id") {
+		t.Error(text)
 	}
 }
 
