@@ -68,7 +68,7 @@ func (a *Agent) handle(conn *websocket.Conn, e acsmsg.Envelope) error {
 		a.mu.Unlock()
 	case acsmsg.TypePayload:
 		return a.payload(e, send)
-	case acsmsg.TypeAttachENI:
+	case acsmsg.TypeAttachENI, acsmsg.TypeAttachInstanceENI:
 		var m acsmsg.AttachENI
 		json.Unmarshal(e.Message, &m)
 		if err := send(acsmsg.TypeAck, acsmsg.Ack{Cluster: m.ClusterArn, ContainerInstance: m.ContainerInstanceArn, MessageID: m.MessageID}); err != nil || a.Manual {
@@ -82,8 +82,12 @@ func (a *Agent) handle(conn *websocket.Conn, e acsmsg.Envelope) error {
 // Attached reports that the interfaces of a message are there.
 func (a *Agent) Attached(m *acsmsg.AttachENI) {
 	for _, e := range m.ElasticNetworkInterfaces {
-		in := map[string]any{"cluster": a.Cluster, "task": m.TaskArn, "attachments": []map[string]any{{"attachmentArn": e.AttachmentArn, "status": "ATTACHED"}}}
-		if err := Call(a.Endpoint, "SubmitTaskStateChange", in, nil); err != nil {
+		in := map[string]any{"cluster": a.Cluster, "attachments": []map[string]any{{"attachmentArn": e.AttachmentArn, "status": "ATTACHED"}}}
+		operation := "SubmitAttachmentStateChanges"
+		if m.TaskArn != "" {
+			in["task"], operation = m.TaskArn, "SubmitTaskStateChange"
+		}
+		if err := Call(a.Endpoint, operation, in, nil); err != nil {
 			a.t.Errorf("report of an interface: %v", err)
 		}
 	}

@@ -62,7 +62,7 @@ func (s *session) due() (due []*state.Task) {
 
 func (s *session) dueIn(tx *state.Tx) []*state.Task {
 	return tx.Tasks.Where(func(t *state.Task) bool {
-		return t.InstanceID == s.instance && t.Live() && !t.Attachable() && t.Acked != t.DesiredStatus && s.announced[t.ID] != t.DesiredStatus
+		return t.InstanceID == s.instance && t.Live() && !t.Provisioning() && t.Acked != t.DesiredStatus && s.announced[t.ID] != t.DesiredStatus
 	})
 }
 

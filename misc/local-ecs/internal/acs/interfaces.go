@@ -18,43 +18,66 @@ type announcement struct {
 	resend    time.Time
 }
 
+// interfaceToCome is one that the agent has not seen yet.
+type interfaceToCome struct {
+	*state.ENI
+	task *state.Task // nil: it is the trunk of the instance
+}
+
 // announceInterfaces tells the agent of interfaces that are coming, again while it does not acknowledge. Which these are
-// follows from the tasks alone.
+// follows from the tasks and the instance alone.
 func (s *session) announceInterfaces() {
-	var coming []*state.Task
+	var coming []interfaceToCome
 	s.hub.Store.View(func(tx *state.Tx) {
-		coming = tx.Tasks.Where(func(t *state.Task) bool { return t.InstanceID == s.instance && t.Attachable() })
+		if i := tx.Instances.Get(s.instance); i != nil && i.Announceable() {
+			coming = append(coming, interfaceToCome{i.Trunk, nil})
+		}
+		for _, t := range tx.Tasks.Where(func(t *state.Task) bool { return t.InstanceID == s.instance && t.Attachable() }) {
+			coming = append(coming, interfaceToCome{t.ENI, t})
+		}
 	})
 	now := time.Now()
 	still := map[string]*announcement{}
-	for _, t := range coming {
-		a := s.interfaces[t.ID]
+	for _, c := range coming {
+		a := s.interfaces[c.AttachmentID]
 		switch {
 		case a == nil:
-			if a = s.announceInterface(t); a == nil {
+			if a = s.announceInterface(c); a == nil {
 				continue
 			}
 		case !a.acked && now.After(a.resend):
 			a.resend = now.Add(s.hub.Redeliver)
-			s.sendFrame(acsmsg.TypeAttachENI, a.frame)
+			s.sendFrame(c.messageType(), a.frame)
 		}
-		still[t.ID] = a
+		still[c.AttachmentID] = a
 	}
 	s.interfaces = still
 }
 
-func (s *session) announceInterface(t *state.Task) *announcement {
+func (c interfaceToCome) messageType() string {
+	if c.task == nil {
+		return acsmsg.TypeAttachInstanceENI
+	}
+	return acsmsg.TypeAttachENI
+}
+
+func (s *session) announceInterface(c interfaceToCome) *announcement {
 	now := s.hub.Now()
-	wait := t.ENI.Until.Sub(now)
+	wait := c.Until.Sub(now)
 	if wait <= 0 {
 		return nil
 	}
 	m := acsmsg.AttachENI{
-		MessageID: control.NewUUID(), ClusterArn: s.cluster, ContainerInstanceArn: s.instanceArn, TaskArn: t.TaskArn, TaskClusterArn: t.ClusterArn,
-		GeneratedAt: now.UnixMilli(), WaitTimeoutMs: max(1, wait.Milliseconds()), ElasticNetworkInterfaces: []acsmsg.ENI{payload.ENI(t.ENI)},
+		MessageID: control.NewUUID(), ClusterArn: s.cluster, ContainerInstanceArn: s.instanceArn,
+		GeneratedAt: now.UnixMilli(), WaitTimeoutMs: max(1, wait.Milliseconds()), ElasticNetworkInterfaces: []acsmsg.ENI{payload.ENI(c.ENI)},
 	}
-	s.log.Info("network interface announced to agent", "task", short(t.ID), "mac", t.ENI.MAC)
-	frame := s.send(acsmsg.TypeAttachENI, m)
+	if c.task != nil {
+		m.TaskArn, m.TaskClusterArn = c.task.TaskArn, c.task.ClusterArn
+		s.log.Info("network interface announced to agent", "task", short(c.task.ID), "mac", c.MAC)
+	} else {
+		s.log.Info("trunk announced to agent", "mac", c.MAC)
+	}
+	frame := s.send(c.messageType(), m)
 	return &announcement{messageID: m.MessageID, frame: frame, resend: time.Now().Add(s.hub.Redeliver)}
 }
 

@@ -37,7 +37,7 @@ type session struct {
 	sent        map[string]*delivery     // unacknowledged payloads by message id
 	announced   map[string]string        // task id → desired status sent last in this session
 	credentials map[string]*renewal      // unacknowledged or due credentials by credentials id
-	interfaces  map[string]*announcement // of network interfaces, by task id
+	interfaces  map[string]*announcement // of network interfaces, by attachment id
 	manifest    string                   // message id of the manifest
 	missed      int                      // heartbeats without an answer
 }

@@ -42,6 +42,7 @@ const (
 	TypeStopVerificationAck = "TaskStopVerificationAck"
 	TypeClose               = "CloseMessage"
 	TypeAttachENI           = "AttachTaskNetworkInterfacesMessage"
+	TypeAttachInstanceENI   = "AttachInstanceNetworkInterfacesMessage"
 
 	TypeAck              = "AckRequest"
 	TypeNack             = "NackRequest"
@@ -109,13 +110,13 @@ type (
 		GeneratedAt int64            `json:"generatedAt"`
 		StopTasks   []TaskIdentifier `json:"stopTasks"`
 	}
-	// AttachENI announces the network interface of a task that will come.
+	// AttachENI announces a network interface that will come: of a task, or, without the members about one, of the instance.
 	AttachENI struct {
 		MessageID                string `json:"messageId"`
 		ClusterArn               string `json:"clusterArn"`
 		ContainerInstanceArn     string `json:"containerInstanceArn"`
-		TaskArn                  string `json:"taskArn"`
-		TaskClusterArn           string `json:"taskClusterArn"`
+		TaskArn                  string `json:"taskArn,omitempty"`
+		TaskClusterArn           string `json:"taskClusterArn,omitempty"`
 		GeneratedAt              int64  `json:"generatedAt"`
 		WaitTimeoutMs            int64  `json:"waitTimeoutMs"`
 		ElasticNetworkInterfaces []ENI  `json:"elasticNetworkInterfaces"`

@@ -39,6 +39,14 @@ type (
 		SubnetGatewayIPv6Address string        `json:"subnetGatewayIpv6Address,omitempty"`
 		DomainNameServers        []string      `json:"domainNameServers"`
 		DomainName               []string      `json:"domainName"`
+		// AssociationProtocol is "vlan" for a branch of a trunk; no text for an interface of its own.
+		AssociationProtocol string          `json:"interfaceAssociationProtocol,omitempty"`
+		VLAN                *VLANProperties `json:"interfaceVlanProperties,omitempty"`
+	}
+	// VLANProperties say which branch of which trunk an interface is.
+	VLANProperties struct {
+		VLANID   string `json:"vlanId"`
+		TrunkMAC string `json:"trunkInterfaceMacAddress"`
 	}
 	// IPv4Address is an address of an ENI.
 	IPv4Address struct {

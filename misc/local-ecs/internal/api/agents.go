@@ -181,18 +181,26 @@ func submitAttachmentStateChanges(a *API, _ *http.Request, body []byte) (any, er
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	var err error
 	if len(in.Attachments) == 0 {
-		err = ecs.InvalidParameter("'attachments' should not be null or empty.")
-	} else {
-		a.Store.View(func(tx *state.Tx) { _, err = cluster(tx, in.Cluster) })
+		return nil, ecs.InvalidParameter("'attachments' should not be null or empty.")
 	}
-	if a.Submissions != nil {
-		outcome := string(control.Applied)
-		if err != nil {
-			outcome = err.Error()
+	outcome := control.Repeated
+	err := a.Store.Update(func(tx *state.Tx) error {
+		if _, err := cluster(tx, in.Cluster); err != nil {
+			return err
 		}
-		a.Submissions.Add(a.Control.Now(), "SubmitAttachmentStateChanges", outcome, body)
+		outcome = a.Control.ReportAttachments(tx, in.Attachments)
+		return nil
+	})
+	if a.Submissions != nil {
+		text := string(outcome)
+		if err != nil {
+			text = err.Error()
+		}
+		a.Submissions.Add(a.Control.Now(), "SubmitAttachmentStateChanges", text, body)
+	}
+	if err == nil {
+		a.Log.Info("attachments of an instance reported", "attachments", len(in.Attachments), "outcome", outcome)
 	}
 	return map[string]string{"acknowledgment": control.NewUUID()}, err
 }

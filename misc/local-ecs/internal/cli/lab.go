@@ -11,6 +11,7 @@ import (
 
 const labExamples = `  local-ecs lab up
   local-ecs lab up --name other --ipv4 10.99.0.0/24 --ipv6 fd00:99::/64
+  local-ecs lab up --trunk
   local-ecs lab down
 `
 
@@ -22,6 +23,7 @@ func labCommand(_ context.Context, env *Env, args []string) (int, error) {
 	fs.StringVar(&l.Name, "name", l.Name, "`name` of the network namespace, and of the host's interface in it")
 	fs.TextVar(&l.IPv4, "ipv4", l.IPv4, "IPv4 `network`; .1 is the gateway, .2 the host, .10 to .250 are for tasks")
 	fs.TextVar(&l.IPv6, "ipv6", l.IPv6, "IPv6 `network`")
+	fs.BoolVar(&l.Trunk, "trunk", false, "give instances whose agent can use one (ECS_ENABLE_HIGH_DENSITY_ENI) a trunk interface, and tasks there branches of it; takes a kernel with VLANs (8021q)")
 	positional, err := parse(fs, args)
 	if err != nil {
 		return exitUsage, err
@@ -42,7 +44,9 @@ func labUp(env *Env, l lab.Lab, dir string) (int, error) {
 	if err := l.Check(); err != nil {
 		return exitUsage, errUsage{err}
 	}
-	if err := l.Up(dir); err != nil {
+	if err := l.Up(dir); errors.Is(err, lab.ErrNoVLANs) {
+		return exitError, err
+	} else if err != nil {
 		return exitError, fmt.Errorf("%w (it takes root)", err)
 	}
 	ipv4, ipv6 := l.Gateways()

@@ -49,6 +49,7 @@ func (c *Control) Register(tx *state.Tx, r *Registration) (*state.Instance, erro
 	i.DeregisteredAt = ecs.Time{}
 	i.ClientToken = r.ClientToken
 	i.Attributes = c.attributes(i.Attributes, r.Attributes, id)
+	c.offerTrunk(i)
 	i.RegisteredResources = slices.Clone(r.Resources)
 	i.EC2InstanceID = id.InstanceID
 	i.GPUs = nil

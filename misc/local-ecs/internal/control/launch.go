@@ -67,7 +67,7 @@ func (c *Control) Launch(tx *state.Tx, l *Launch) ([]*state.Task, []ecs.Failure,
 			// The next one would find the same.
 			return tasks, failures, nil
 		}
-		eni, ok := net.next()
+		eni, ok := net.next(node.Instance)
 		if !ok {
 			return tasks, []ecs.Failure{{Arn: node.Instance.ContainerInstanceArn, Reason: place.ReasonENI, Detail: lab.ErrFull.Error()}}, nil
 		}
@@ -98,7 +98,7 @@ func (c *Control) startOn(tx *state.Tx, l *Launch, effective *ecs.TaskDefinition
 		var eni *state.ENI
 		if reason == "" {
 			var ok bool
-			if eni, ok = net.next(); !ok {
+			if eni, ok = net.next(i); !ok {
 				reason, detail = place.ReasonENI, lab.ErrFull.Error()
 			}
 		}

@@ -76,8 +76,9 @@ func (c *Control) labNow() (lab.Lab, error) {
 	return l, nil
 }
 
-// next makes the next interface, nil for tasks that need none; ok is false when no address is left.
-func (n *network) next() (eni *state.ENI, ok bool) {
+// next makes the next interface, nil for tasks that need none; ok is false when no address is left. The task is for that
+// instance.
+func (n *network) next(i *state.Instance) (eni *state.ENI, ok bool) {
 	if !n.wanted {
 		return nil, true
 	}
@@ -86,19 +87,12 @@ func (n *network) next() (eni *state.ENI, ok bool) {
 		return nil, false
 	}
 	n.taken[ipv4], n.last = true, ipv4
-	id := NewUUID()
 	gateway4, gateway6 := n.lab.Gateways()
-	eni = &state.ENI{
-		ID:           "eni-" + newID()[:17],
-		AttachmentID: id,
-		Plug:         strings.ReplaceAll(id, "-", "")[:12],
-		MAC:          newMAC(),
-		Slot:         ipv4.String(),
-		DNS:          []string{gateway4.Addr().String()},
-		Search:       []string{lab.Domain},
-		Name:         "ip-" + strings.ReplaceAll(ipv4.String(), ".", "-") + "." + lab.Domain,
-		Until:        ecs.At(n.control.Now().Add(n.control.AttachLimit)),
-	}
+	eni = newInterface()
+	eni.Slot = ipv4.String()
+	eni.DNS, eni.Search = []string{gateway4.Addr().String()}, []string{lab.Domain}
+	eni.Name = "ip-" + strings.ReplaceAll(ipv4.String(), ".", "-") + "." + lab.Domain
+	eni.Until = ecs.At(n.control.Now().Add(n.control.AttachLimit))
 	if n.subnet != lab.SubnetIPv6 {
 		eni.IPv4, eni.IPv4Gateway = ipv4.String(), gateway4.String()
 	}
@@ -109,7 +103,14 @@ func (n *network) next() (eni *state.ENI, ok bool) {
 		eni.DNS = []string{gateway6.Addr().String()}
 		eni.Name = strings.Replace(eni.ID, "eni-", "i-", 1) + "." + lab.Domain
 	}
+	n.control.branch(i, eni, n.lab)
 	return eni, true
+}
+
+// newInterface is one with an identity, and nothing else yet.
+func newInterface() *state.ENI {
+	id := NewUUID()
+	return &state.ENI{ID: "eni-" + newID()[:17], AttachmentID: id, Plug: strings.ReplaceAll(id, "-", "")[:12], MAC: newMAC()}
 }
 
 // newMAC is a random address, locally administered, of one host.
@@ -120,7 +121,7 @@ func newMAC() string {
 	return mac.String()
 }
 
-// attach gives a new task its interface. Until the agent has seen it, the task is PROVISIONING.
+// attach gives a new task its interface. Until the agent has seen it, or its branch is there, the task is PROVISIONING.
 func (c *Control) attach(t *state.Task, eni *state.ENI) {
 	eni.AttachmentArn = c.Names.Attachment(t.ClusterName, eni.AttachmentID)
 	t.ENI = eni

@@ -4,7 +4,9 @@
 //	host                      network namespace "ecs-lab"
 //	 ecs-lab  .2 ───────────── leg ─┐
 //	 eni0a1b… (a task's) ───── p0a1b… ┤ bridge "vpc", the gateway: .1
-//	 eni2c3d… (another's) ──── p2c3d… ┘
+//	 eni2c3d… (another's) ──── p2c3d… ┤
+//	 eni4e5f… (a trunk) ────── t4e5f…    │
+//	   └ in tasks, by VLAN       └ p6a7b… ┘ (a branch)
 //
 // The bridge is not in the host's own namespace on purpose: there, container engines filter what goes over bridges.
 package lab
@@ -23,6 +25,8 @@ type Lab struct {
 	Name string       `json:"name"` // of the namespace, and of the host's own interface in it
 	IPv4 netip.Prefix `json:"ipv4"`
 	IPv6 netip.Prefix `json:"ipv6"`
+	// Trunk: instances whose agents can use one get an interface whose branches are those of the tasks.
+	Trunk bool `json:"trunk,omitempty"`
 }
 
 // Domain is what the host names of interfaces end with.
@@ -39,6 +43,7 @@ const (
 const (
 	gatewayHost = 1  // the bridge
 	legHost     = 2  // the host
+	trunkHost   = 3  // trunks
 	firstHost   = 10 // interfaces
 	lastHost    = 250
 )
@@ -99,6 +104,19 @@ func (l Lab) Allocate(last netip.Addr, taken func(ipv4 netip.Addr) bool) (ipv4, 
 	return ipv4, ipv6, ErrFull
 }
 
+// TrunkAddress is what trunks are said to have for an address. Nobody gives it to an interface.
+func (l Lab) TrunkAddress() netip.Addr { return host(l.IPv4, trunkHost).Addr() }
+
+// VLAN is the id of a branch with that address: no other interface has the address at the same time.
+func (l Lab) VLAN(ipv4 netip.Addr) (int, error) {
+	for n := firstHost; n <= lastHost; n++ {
+		if host(l.IPv4, n).Addr() == ipv4 {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%s is not an address for tasks of %s", ipv4, l.IPv4)
+}
+
 func file(dir string) string { return filepath.Join(dir, "lab.json") }
 
 // ErrNone says that there is no lab.
@@ -122,6 +140,9 @@ func Load(dir string) (Lab, error) {
 	}
 	return l, nil
 }
+
+// ErrNoVLANs says why there can be no trunk.
+var ErrNoVLANs = errors.New("this kernel knows no VLANs, which a trunk is made of: load the module 8021q (modprobe 8021q), or make the lab without --trunk")
 
 // Up makes the network and writes the file into the data directory. A lab that is up already is made anew.
 func (l Lab) Up(dir string) error {

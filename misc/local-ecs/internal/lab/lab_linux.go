@@ -18,10 +18,11 @@ import (
 const namespaces = "/run/netns"
 
 const (
-	bridgeName = "vpc"
-	legPort    = "leg"
-	portPrefix = "p"
-	eniPrefix  = "eni"
+	bridgeName  = "vpc"
+	legPort     = "leg"
+	portPrefix  = "p"
+	trunkPrefix = "t"
+	eniPrefix   = "eni"
 )
 
 func (l Lab) path() string { return filepath.Join(namespaces, l.Name) }
@@ -49,6 +50,7 @@ func (l Lab) make() error {
 			func() error { return netlink.LinkAdd(leg) },
 			func() error { return netlink.LinkSetMaster(leg, bridge) },
 			func() error { return netlink.LinkSetUp(leg) },
+			func() error { return l.tryVLAN(leg) },
 		} {
 			if err := step(); err != nil {
 				return err
@@ -67,6 +69,21 @@ func (l Lab) make() error {
 		return fmt.Errorf("connect the host with the network %s: %w", l.Name, err)
 	}
 	return nil
+}
+
+// tryVLAN makes sure that the kernel can do what a trunk takes.
+func (l Lab) tryVLAN(parent netlink.Link) error {
+	if !l.Trunk {
+		return nil
+	}
+	vlan := &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "try", ParentIndex: parent.Attrs().Index, TxQLen: -1}, VlanId: firstHost}
+	err := netlink.LinkAdd(vlan)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return ErrNoVLANs
+	} else if err != nil {
+		return fmt.Errorf("make a VLAN: %w", err)
+	}
+	return netlink.LinkDel(vlan)
 }
 
 // address adds an address. Without IPv6 there is none.
@@ -129,14 +146,50 @@ func (l Lab) inside(f func(home ns.NetNS) error) error {
 
 // Plug makes an interface of the host with that hardware address, as if it had just been attached. It is known by an id.
 func (l Lab) Plug(id string, mac net.HardwareAddr) error {
-	err := l.inside(func(home ns.NetNS) error {
+	return l.plug(id, func(home ns.NetNS) (netlink.Link, error) {
+		bridge, err := netlink.LinkByName(bridgeName)
+		return cable(portPrefix+id, id, mac, home, bridge), err
+	})
+}
+
+// PlugTrunk makes an interface of the host that is in the network by its branches alone.
+func (l Lab) PlugTrunk(id string, mac net.HardwareAddr) error {
+	return l.plug(id, func(home ns.NetNS) (netlink.Link, error) { return cable(trunkPrefix+id, id, mac, home, nil), nil })
+}
+
+// cable is a pair of interfaces between a port of the lab and the host.
+func cable(port, id string, mac net.HardwareAddr, home ns.NetNS, bridge netlink.Link) *netlink.Veth {
+	pair := &netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: port, TxQLen: -1},
+		PeerName:  eniPrefix + id, PeerHardwareAddr: mac, PeerTxQLen: -1, PeerNamespace: netlink.NsFd(int(home.Fd())),
+	}
+	if bridge != nil {
+		pair.MasterIndex = bridge.Attrs().Index
+	}
+	return pair
+}
+
+// PlugBranch lets the packets of a trunk with that VLAN id into the network. The host's side is made by whoever uses it.
+func (l Lab) PlugBranch(id, trunk string, vlan int) error {
+	return l.plug(id, func(ns.NetNS) (netlink.Link, error) {
 		bridge, err := netlink.LinkByName(bridgeName)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		port := &netlink.Veth{
-			LinkAttrs: netlink.LinkAttrs{Name: portPrefix + id, TxQLen: -1, MasterIndex: bridge.Attrs().Index},
-			PeerName:  eniPrefix + id, PeerHardwareAddr: mac, PeerTxQLen: -1, PeerNamespace: netlink.NsFd(int(home.Fd())),
+		parent, err := netlink.LinkByName(trunkPrefix + trunk)
+		if err != nil {
+			return nil, err
+		}
+		attributes := netlink.LinkAttrs{Name: portPrefix + id, TxQLen: -1, MasterIndex: bridge.Attrs().Index, ParentIndex: parent.Attrs().Index}
+		return &netlink.Vlan{LinkAttrs: attributes, VlanId: vlan}, nil
+	})
+}
+
+func (l Lab) plug(id string, describe func(home ns.NetNS) (netlink.Link, error)) error {
+	err := l.inside(func(home ns.NetNS) error {
+		port, err := describe(home)
+		if err != nil {
+			return err
 		}
 		if err := netlink.LinkAdd(port); err != nil {
 			return err
@@ -149,11 +202,17 @@ func (l Lab) Plug(id string, mac net.HardwareAddr) error {
 	return nil
 }
 
-// Unplug removes an interface, whoever has it.
+// Unplug removes an interface, whoever has it. The branches of a trunk go with it.
 func (l Lab) Unplug(id string) error {
 	err := l.inside(func(ns.NetNS) error {
 		port, err := netlink.LinkByName(portPrefix + id)
-		if err != nil {
+		if errors.As(err, &netlink.LinkNotFoundError{}) {
+			port, err = netlink.LinkByName(trunkPrefix + id)
+		}
+		switch {
+		case errors.As(err, &netlink.LinkNotFoundError{}):
+			return nil // it went with its trunk
+		case err != nil:
 			return err
 		}
 		return netlink.LinkDel(port)
@@ -172,8 +231,10 @@ func (l Lab) Plugged() (ids []string, err error) {
 			err = nil // asked again soon
 		}
 		for _, link := range links {
-			if id, is := strings.CutPrefix(link.Attrs().Name, portPrefix); is && link.Type() == "veth" {
-				ids = append(ids, id)
+			for _, prefix := range []string{portPrefix, trunkPrefix} {
+				if id, is := strings.CutPrefix(link.Attrs().Name, prefix); is && (link.Type() == "veth" || link.Type() == "vlan") {
+					ids = append(ids, id)
+				}
 			}
 		}
 		return err

@@ -9,8 +9,10 @@ import (
 
 var errPlatform = errors.New("a lab needs Linux")
 
-func (l Lab) make() error                         { return errPlatform }
-func (l Lab) remove() error                       { return errPlatform }
-func (l Lab) Plug(string, net.HardwareAddr) error { return errPlatform }
-func (l Lab) Unplug(string) error                 { return errPlatform }
-func (l Lab) Plugged() ([]string, error)          { return nil, errPlatform }
+func (l Lab) make() error                              { return errPlatform }
+func (l Lab) remove() error                            { return errPlatform }
+func (l Lab) Plug(string, net.HardwareAddr) error      { return errPlatform }
+func (l Lab) PlugTrunk(string, net.HardwareAddr) error { return errPlatform }
+func (l Lab) PlugBranch(string, string, int) error     { return errPlatform }
+func (l Lab) Unplug(string) error                      { return errPlatform }
+func (l Lab) Plugged() ([]string, error)               { return nil, errPlatform }

@@ -75,3 +75,12 @@ func TestLoad(t *testing.T) {
 		t.Errorf("with a wrong file: %v", err)
 	}
 }
+
+func TestVLAN(t *testing.T) {
+	l := Default()
+	for address, want := range map[string]int{"10.200.0.10": 10, "10.200.0.250": 250, "10.200.0.9": 0, "10.201.0.10": 0} {
+		if got, err := l.VLAN(netip.MustParseAddr(address)); got != want || (err != nil) != (want == 0) {
+			t.Errorf("%s: %d, %v", address, got, err)
+		}
+	}
+}

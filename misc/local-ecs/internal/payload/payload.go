@@ -155,6 +155,9 @@ func ENI(e *state.ENI) acsmsg.ENI {
 		EC2ID: e.ID, MACAddress: e.MAC, AttachmentArn: e.AttachmentArn, PrivateDNSName: e.Name, IPv4Addresses: []acsmsg.IPv4Address{},
 		SubnetGatewayIPv4Address: e.IPv4Gateway, SubnetGatewayIPv6Address: e.IPv6Gateway, DomainNameServers: e.DNS, DomainName: e.Search,
 	}
+	if b := e.Branch; b != nil {
+		out.AssociationProtocol, out.VLAN = "vlan", &acsmsg.VLANProperties{VLANID: strconv.Itoa(b.VLAN), TrunkMAC: b.TrunkMAC}
+	}
 	if e.IPv4 != "" {
 		out.IPv4Addresses = append(out.IPv4Addresses, acsmsg.IPv4Address{Primary: true, PrivateAddress: e.IPv4})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/acsmsg"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/state"
 )
 
 // withLab gives the control plane a lab by its file alone: interfaces cannot be made in it, which agents do not know.
@@ -195,4 +196,127 @@ func TestServiceOfTasksWithInterfaces(t *testing.T) {
 		p.call("ListTasks", m{"serviceName": "s"}, &list)
 		return len(list.TaskArns) == 2 && len(a.Arns()) == 2
 	})
+}
+
+// trunkAgent is an agent that can use a trunk, at a lab that has them.
+func trunkAgent(t *testing.T) (*plane, *agenttest.Agent) {
+	p := start(t, withLab, func(c *Config) {
+		text := `{"name": "no-such-lab", "ipv4": "10.200.0.0/24", "ipv6": "fd00:c8::/64", "trunk": true}`
+		if err := os.WriteFile(filepath.Join(c.DataDir, "lab.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	a := vpcAgent(p)
+	a.Extra = append(a.Extra, ecs.Attribute{Name: "ecs.capability.task-eni-trunking"})
+	a.Register()
+	return p, a
+}
+
+func (p *plane) instance(arn string) ecs.ContainerInstance {
+	p.t.Helper()
+	var out struct{ ContainerInstances []ecs.ContainerInstance }
+	p.call("DescribeContainerInstances", m{"containerInstances": []string{arn}}, &out)
+	return out.ContainerInstances[0]
+}
+
+func trunkOf(i ecs.ContainerInstance) string {
+	for _, a := range i.Attributes {
+		if a.Name == "ecs.awsvpc-trunk-id" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// An instance whose agent can use a trunk is given one; from then on its tasks get branches, of which the agent hears with the
+// task alone.
+func TestTrunkOfAnInstance(t *testing.T) {
+	p, a := trunkAgent(t)
+	a.Manual = true
+	a.Connect()
+	agenttest.Eventually(t, "announcement", func() bool { return len(a.Received(acsmsg.TypeAttachInstanceENI)) > 0 })
+	got := message[acsmsg.AttachENI](t, a.Received(acsmsg.TypeAttachInstanceENI)[0])
+	trunk := got.ElasticNetworkInterfaces[0]
+	if got.TaskArn != "" || got.ContainerInstanceArn != a.Arn || got.WaitTimeoutMs <= 0 || trunk.MACAddress == "" || len(trunk.IPv4Addresses) != 1 || trunk.SubnetGatewayIPv4Address != "10.200.0.1/24" {
+		t.Fatalf("announcement %+v", got)
+	}
+	if i := p.instance(a.Arn); len(i.Attachments) != 1 || i.Attachments[0].Status != "ATTACHING" || trunkOf(i) != "" {
+		t.Errorf("the instance before: %+v, trunk %q", i.Attachments, trunkOf(i))
+	}
+	// Before the trunk is there, tasks get interfaces of their own.
+	plain := p.run(vpcTask("subnet-lab"))[0]
+	agenttest.Eventually(t, "announcement of a task's interface", func() bool { return len(a.Received(acsmsg.TypeAttachENI)) == 1 })
+
+	a.Attached(&got)
+	if i := p.instance(a.Arn); i.Attachments[0].Status != "ATTACHED" || trunkOf(i) != trunk.EC2ID {
+		t.Errorf("the instance: %+v, trunk %q, want %s", i.Attachments, trunkOf(i), trunk.EC2ID)
+	}
+	task := p.run(vpcTask("subnet-lab"))[0]
+	if task.LastStatus != ecs.Provisioning || task.Attachments[0].Status != "ATTACHING" {
+		t.Errorf("a task whose branch is still to come: %s, %+v", task.LastStatus, task.Attachments)
+	}
+	var plug string
+	p.server.store.View(func(tx *state.Tx) {
+		plug = tx.Tasks.Get(task.TaskArn[strings.LastIndex(task.TaskArn, "/")+1:]).ENI.Plug
+	})
+	err := p.server.store.Update(func(tx *state.Tx) error {
+		p.server.interfaces.control.BranchesAreThere(tx, []string{plug})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agenttest.Eventually(t, "payload", func() bool { return len(a.Received(acsmsg.TypePayload)) == 1 })
+	sent := message[acsmsg.Payload](t, a.Received(acsmsg.TypePayload)[0]).Tasks[0]
+	eni := sent.ElasticNetworkInterfaces[0]
+	if sent.Arn != task.TaskArn || eni.AssociationProtocol != "vlan" || eni.VLAN == nil || eni.VLAN.TrunkMAC != trunk.MACAddress || eni.VLAN.VLANID != "11" || eni.MACAddress == trunk.MACAddress {
+		t.Errorf("the task as its agent gets it: %+v, VLAN %+v", eni, eni.VLAN)
+	}
+	if n := len(a.Received(acsmsg.TypeAttachENI)); n != 1 {
+		t.Errorf("%d announcements; that of a branch would be awaited in vain", n)
+	}
+	if now := p.task(task.TaskArn); now.LastStatus != ecs.Pending || now.Attachments[0].Status != "ATTACHED" {
+		t.Errorf("the task then: %s, %+v", now.LastStatus, now.Attachments)
+	}
+	if now := p.task(plain.TaskArn); now.LastStatus != ecs.Provisioning {
+		t.Errorf("the task with an interface of its own: %s", now.LastStatus)
+	}
+	// A restart of the agent changes nothing of it.
+	a.Register()
+	if i := p.instance(a.Arn); trunkOf(i) != trunk.EC2ID || len(a.Received(acsmsg.TypeAttachInstanceENI)) != 1 {
+		t.Errorf("registered again: trunk %q, %d announcements", trunkOf(i), len(a.Received(acsmsg.TypeAttachInstanceENI)))
+	}
+}
+
+// A trunk that is not seen in time is offered again when the agent registers again.
+func TestTrunkThatNeverComes(t *testing.T) {
+	p, a := trunkAgent(t)
+	a.Manual = true
+	a.Mute[acsmsg.TypeAttachInstanceENI] = true
+	a.Connect()
+	agenttest.Eventually(t, "two announcements", func() bool { return len(a.Received(acsmsg.TypeAttachInstanceENI)) >= 2 })
+	first := message[acsmsg.AttachENI](t, a.Received(acsmsg.TypeAttachInstanceENI)[0])
+	a.Register()
+	agenttest.Eventually(t, "another trunk", func() bool {
+		all := a.Received(acsmsg.TypeAttachInstanceENI)
+		return message[acsmsg.AttachENI](t, all[len(all)-1]).ElasticNetworkInterfaces[0].MACAddress != first.ElasticNetworkInterfaces[0].MACAddress
+	})
+	a.Attached(&first) // too late
+	if i := p.instance(a.Arn); trunkOf(i) != "" {
+		t.Errorf("a trunk that is not offered any more counts: %q", trunkOf(i))
+	}
+}
+
+// Without trunks in the lab, or an agent that can use one, there is none.
+func TestNoTrunk(t *testing.T) {
+	p := start(t, withLab)
+	able, unable := vpcAgent(p), vpcAgent(p)
+	able.Extra = append(able.Extra, ecs.Attribute{Name: "ecs.capability.task-eni-trunking"})
+	for _, a := range []*agenttest.Agent{able, unable} {
+		a.Register()
+		a.Connect()
+		if i := p.instance(a.Arn); len(i.Attachments) != 0 || len(a.Received(acsmsg.TypeAttachInstanceENI)) != 0 {
+			t.Errorf("attachments %+v", i.Attachments)
+		}
+	}
 }

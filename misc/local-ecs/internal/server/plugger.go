@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/control"
+	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/ecs"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/lab"
 	"github.com/aws/amazon-ecs-agent/misc/local-ecs/internal/state"
 )
@@ -64,8 +65,13 @@ func (p *plugger) expire() {
 
 // arrange plugs and unplugs.
 func (p *plugger) arrange() {
-	var wanted []*state.ENI
+	var trunks, wanted []*state.ENI
 	p.store.View(func(tx *state.Tx) {
+		for _, i := range tx.Instances.All() {
+			if i.Trunk != nil && i.Status != ecs.Inactive {
+				trunks = append(trunks, i.Trunk)
+			}
+		}
 		for _, t := range tx.Tasks.All() {
 			if t.ENI != nil && t.Live() {
 				wanted = append(wanted, t.ENI)
@@ -76,7 +82,7 @@ func (p *plugger) arrange() {
 	if p.control.Lab != nil {
 		l, err = p.control.Lab()
 	}
-	if errors.Is(err, lab.ErrNone) && len(wanted) == 0 {
+	if errors.Is(err, lab.ErrNone) && len(trunks)+len(wanted) == 0 {
 		return
 	}
 	var plugged []string
@@ -84,7 +90,7 @@ func (p *plugger) arrange() {
 		plugged, err = l.Plugged()
 	}
 	if err == nil {
-		err = p.match(l, wanted, plugged)
+		err = p.match(l, trunks, wanted, plugged)
 	}
 	if text := errorText(err); text != p.failing {
 		p.failing = text
@@ -101,22 +107,49 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-func (p *plugger) match(l lab.Lab, wanted []*state.ENI, plugged []string) error {
+func (p *plugger) match(l lab.Lab, trunks, wanted []*state.ENI, plugged []string) error {
 	var errs []error
 	for _, id := range plugged {
-		if !slices.ContainsFunc(wanted, func(e *state.ENI) bool { return e.Plug == id }) {
+		is := func(e *state.ENI) bool { return e.Plug == id }
+		if !slices.ContainsFunc(trunks, is) && !slices.ContainsFunc(wanted, is) {
 			errs = append(errs, l.Unplug(id))
 		}
 	}
+	for _, e := range trunks {
+		if !slices.Contains(plugged, e.Plug) {
+			errs = append(errs, plug(e, l.PlugTrunk))
+		}
+	}
+	var branches []string
 	for _, e := range wanted {
-		if e.Attached || slices.Contains(plugged, e.Plug) {
+		there := slices.Contains(plugged, e.Plug)
+		switch {
+		case e.Attached:
 			continue
+		case e.Branch != nil && !there:
+			err := l.PlugBranch(e.Plug, e.Branch.TrunkPlug, e.Branch.VLAN)
+			errs, there = append(errs, err), err == nil
+		case !there:
+			errs = append(errs, plug(e, l.Plug))
 		}
-		mac, err := net.ParseMAC(e.MAC)
-		if err == nil {
-			err = l.Plug(e.Plug, mac)
+		if e.Branch != nil && there {
+			branches = append(branches, e.Plug)
 		}
-		errs = append(errs, err)
+	}
+	if len(branches) > 0 {
+		errs = append(errs, p.store.Update(func(tx *state.Tx) error {
+			p.control.BranchesAreThere(tx, branches)
+			return nil
+		}))
 	}
 	return errors.Join(errs...)
+}
+
+// plug makes an interface of the host.
+func plug(e *state.ENI, how func(id string, mac net.HardwareAddr) error) error {
+	mac, err := net.ParseMAC(e.MAC)
+	if err != nil {
+		return err
+	}
+	return how(e.Plug, mac)
 }

@@ -32,6 +32,7 @@ type plane struct {
 	cfg      Config
 	addr     string
 	Endpoint string
+	server   *Server
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
 }
@@ -69,7 +70,7 @@ func (p *plane) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.addr = l.Addr().String()
+	p.server, p.addr = s, l.Addr().String()
 	p.Endpoint = "http://" + p.addr
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel

@@ -38,6 +38,12 @@ type Instance struct {
 	Sequence       int64    `json:"localSequence"`
 	GPUs           []string `json:"localGpus,omitempty"`
 	DeregisteredAt ecs.Time `json:"localDeregisteredAt,omitzero"`
+	Trunk          *ENI     `json:"localTrunk,omitempty"`
+}
+
+// Announceable tells whether the agent has to be told to look for the trunk of the instance.
+func (i *Instance) Announceable() bool {
+	return i.Trunk != nil && !i.Trunk.Attached && i.Status != ecs.Inactive
 }
 
 // Clone copies i.
@@ -76,7 +82,8 @@ type Task struct {
 	ENI                  *ENI                `json:"localEni,omitempty"` // of network mode awsvpc
 }
 
-// ENI is the network interface of a task. It is attached to the instance before the task goes to the agent.
+// ENI is the network interface of a task, which is attached to the instance before the task goes to the agent, or the trunk
+// of an instance.
 type ENI struct {
 	ID            string   `json:"id"` // eni-…
 	AttachmentArn string   `json:"attachmentArn"`
@@ -91,14 +98,26 @@ type ENI struct {
 	DNS           []string `json:"dns"`
 	Search        []string `json:"search"`
 	Name          string   `json:"name"`
-	Attached      bool     `json:"attached"` // the agent has seen it
+	Attached      bool     `json:"attached"` // the agent has seen it, or of a branch: it is there
 	Until         ecs.Time `json:"until"`    // when it has to be there
+	Branch        *Branch  `json:"branch,omitempty"`
 }
 
-// Attachable tells whether the agent has to be told to look for the interface of the task.
-func (t *Task) Attachable() bool {
+// Branch says that an interface is a VLAN on the trunk of its instance.
+type Branch struct {
+	VLAN      int    `json:"vlan"`
+	TrunkMAC  string `json:"trunkMac"`
+	TrunkPlug string `json:"trunkPlug"` // its id in the lab
+}
+
+// Provisioning tells whether the interface of the task is still to come.
+func (t *Task) Provisioning() bool {
 	return t.ENI != nil && !t.ENI.Attached && t.Live() && t.DesiredStatus == ecs.Running
 }
+
+// Attachable tells whether the agent has to be told to look for the interface of the task. Of a branch there is nothing to
+// be seen.
+func (t *Task) Attachable() bool { return t.Provisioning() && t.ENI.Branch == nil }
 
 // Clone copies t and its Containers.
 func (t *Task) Clone() *Task {
