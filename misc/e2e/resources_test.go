@@ -104,6 +104,42 @@ func TestLogsOfATaskGoThroughItsRouter(t *testing.T) {
 	h.nothingLeft(arn)
 }
 
+// Secrets in log options are the router's alone.
+func TestSecretsOfLogOptionsReachTheRouterAlone(t *testing.T) {
+	h := newRoutersHost(t, "--aws-data", awsData(t, nil, ""))
+	h.env["AWS_ENDPOINT_URL"], h.env["ECS_LOGLEVEL"], h.env["ECS_ENABLE_CONTAINER_METADATA"] = h.Endpoint, "debug", "true"
+	h.start()
+	d := h.everyResource()
+	d["executionRoleArn"] = executionRole
+	main := d["containerDefinitions"].([]any)[0].(map[string]any)
+	main["logConfiguration"] = map[string]any{"logDriver": "awsfirelens", "options": map[string]any{"Name": "stdout"}, "secretOptions": []any{
+		map[string]string{"name": "apikey", "valueFrom": "/db/password"},
+		map[string]string{"name": "user", "valueFrom": secretPrefix + "db-AbCdEf:user::"},
+	}}
+	arn := h.runTask(h.register(d))
+	h.await("RUNNING", arn)
+	containers := h.containers(arn)
+	router, sender := h.inDocker(containers["router"].ID), h.inDocker(containers["main"].ID)
+	for _, want := range []string{"apikey_0=" + canary + "-parameter", "user_0=" + canary + "-user"} {
+		if !strings.Contains(router, want) {
+			t.Errorf("the router lacks %s:\n%s", want, router)
+		}
+	}
+	h.hides("the container whose logs are routed", []byte(sender))
+	config, err := os.ReadFile(h.env["ECS_DATADIR"] + "/firelens/" + arn[strings.LastIndexByte(arn, '/')+1:] + "/config/fluent.conf")
+	h.must(err)
+	if !strings.Contains(string(config), "apikey ${apikey_0}") {
+		t.Errorf("the configuration lacks the option:\n%s", config)
+	}
+	h.filesHideSecrets()
+	h.answersHideSecrets(router)
+	h.must(h.Stop(h.ctx(), arn, "enough"))
+	h.await("STOPPED", arn)
+	h.nothingLeft(arn)
+	h.terminate()
+	h.filesHideSecrets()
+}
+
 // An instance that keeps no state is named in logs, too.
 func TestLogsNameTheInstanceWithoutState(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -95,16 +95,58 @@ func (h *host) hides(what string, text []byte) {
 	}
 }
 
+// filesHideSecrets searches all files of the agent: data with agent.db, log, audit log.
 func (h *host) filesHideSecrets() {
 	h.t.Helper()
-	h.must(filepath.WalkDir(h.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
+	searched := map[string]bool{}
+	for _, dir := range []string{h.dir, h.env["ECS_HOST_DATA_DIR"]} {
+		if dir == "" {
+			continue
 		}
-		text, err := os.ReadFile(path)
-		h.hides(path, text)
-		return err
-	}))
+		h.must(filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			h.hides(path, text)
+			searched[entry.Name()] = true
+			return err
+		}))
+	}
+	for _, name := range []string{"agent.db", "agent.log", "audit.log"} {
+		if !searched[name] {
+			h.t.Errorf("%s was not searched", name)
+		}
+	}
+}
+
+// answersHideSecrets searches what anybody may ask the agent, and what the agent has told ECS. inDocker is what Docker says
+// about a container of the task.
+func (h *host) answersHideSecrets(inDocker string) {
+	h.t.Helper()
+	_, path, found := strings.Cut(inDocker, "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2")
+	if !found {
+		h.t.Error("the container does not know its metadata")
+	}
+	path, _, _ = strings.Cut(path, `"`)
+	pages := []string{rig.Introspection + "/"}
+	for _, page := range []string{"tasks", "status", "metadata"} {
+		pages = append(pages, rig.Introspection+"/v1/"+page)
+	}
+	for _, page := range []string{"", "/task", "/taskWithTags", "/stats", "/task/stats"} {
+		pages = append(pages, rig.TaskAPI+path+page)
+	}
+	for _, page := range pages {
+		status, body, err := rig.Get(h.ctx(), page)
+		h.must(err)
+		if status != 200 && !strings.HasSuffix(page, "stats") && !strings.HasSuffix(page, "Tags") {
+			h.t.Errorf("%s: status %d", page, status)
+		}
+		h.hides(page, body)
+	}
+	submitted, err := json.Marshal(h.submissions(""))
+	h.must(err)
+	h.hides("what ECS was told", submitted)
 }
 
 // noFilesLeft waits until environment files are gone.
@@ -148,16 +190,7 @@ func TestSecretsReachContainersAndNothingElse(t *testing.T) {
 	h.noFilesLeft()
 	h.filesHideSecrets()
 
-	_, path, _ := strings.Cut(seen, "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2")
-	path, _, _ = strings.Cut(path, `"`)
-	for _, page := range []string{rig.TaskAPI + path, rig.TaskAPI + path + "/task", rig.TaskAPI + path + "/stats", rig.Introspection + "/v1/tasks", rig.Introspection + "/v1/status", rig.Introspection + "/v1/metadata"} {
-		status, body, err := rig.Get(h.ctx(), page)
-		h.must(err)
-		if status != 200 && !strings.HasSuffix(page, "/stats") {
-			t.Errorf("%s: status %d", page, status)
-		}
-		h.hides(page, body)
-	}
+	h.answersHideSecrets(seen)
 
 	// Docker refuses this log option and says why, with its value.
 	refused := withSecrets(oneContainer("serve"))
@@ -168,9 +201,7 @@ func TestSecretsReachContainersAndNothingElse(t *testing.T) {
 	if reason := failed.Containers[0].Reason; !strings.Contains(reason, "[redacted]") {
 		t.Errorf("reason %q", reason)
 	}
-	submitted, err := json.Marshal(h.submissions(""))
-	h.must(err)
-	h.hides("what ECS was told", submitted)
+	h.answersHideSecrets(seen)
 
 	h.must(h.Stop(h.ctx(), arn, "enough"))
 	h.await("STOPPED", arn)
