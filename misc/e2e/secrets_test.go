@@ -28,8 +28,8 @@ const (
 func awsData(t *testing.T, registry *dockertest.Registry, password string) (dir string) {
 	t.Helper()
 	files := map[string]string{
-		"parameters.json":     `{"/db/password":"` + canary + `-parameter","/log/tag":"` + canary + `-tag","/log/size":"` + canary + `-size"}`,
-		"secrets.json":        fmt.Sprintf(`{"db":{"user":"%[1]s-user","password":"%[1]s-password"},"registry":{"username":%[2]q,"password":%[3]q}}`, canary, dockertest.User, password),
+		"parameters.json":     `{"/db/password":{"$versions":[{"value":"` + canary + `-first","labels":["former"]},{"value":"` + canary + `-parameter"}]},"/log/tag":"` + canary + `-tag","/log/size":"` + canary + `-size"}`,
+		"secrets.json":        fmt.Sprintf(`{"db":{"user":"%[1]s-user","password":"%[1]s-password"},"rotated":{"$versions":[{"value":{"user":"%[1]s-old"}},{"value":"%[1]s-new"}]},"registry":{"username":%[2]q,"password":%[3]q}}`, canary, dockertest.User, password),
 		"s3/bucket/dir/a.env": "FROM_FILE=" + canary + "-file\nDB_USER=ignored\n",
 	}
 	if registry != nil {
@@ -64,6 +64,10 @@ func withSecrets(d definition) definition {
 		map[string]string{"name": "DB_PASSWORD", "valueFrom": "/db/password"},
 		map[string]string{"name": "DB_USER", "valueFrom": secretPrefix + "db-AbCdEf:user::"},
 		map[string]string{"name": "DB_SECRET", "valueFrom": secretPrefix + "db-AbCdEf:password::"},
+		map[string]string{"name": "DB_FORMER", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/db/password:former"},
+		map[string]string{"name": "ROTATED", "valueFrom": secretPrefix + "rotated-AbCdEf"},
+		map[string]string{"name": "ROTATED_STAGE", "valueFrom": secretPrefix + "rotated-AbCdEf:user:AWSPREVIOUS:"},
+		map[string]string{"name": "ROTATED_ID", "valueFrom": secretPrefix + "rotated-AbCdEf:::00000000-0000-4000-8000-000000000002"},
 	}
 	c["environmentFiles"] = []any{map[string]string{"type": "s3", "value": "arn:aws:s3:::bucket/dir/a.env"}}
 	c["logConfiguration"] = map[string]any{"logDriver": "json-file",
@@ -177,12 +181,13 @@ func TestSecretsReachContainersAndNothingElse(t *testing.T) {
 	h.await("RUNNING", arn)
 	seen := h.inDocker(h.containers(arn)["main"].ID)
 	for _, want := range []string{"DB_PASSWORD=" + canary + "-parameter", "DB_USER=" + canary + "-user", "DB_SECRET=" + canary + "-password",
+		"DB_FORMER=" + canary + "-first", "ROTATED=" + canary + "-new", "ROTATED_STAGE=" + canary + "-old", "ROTATED_ID=" + canary + "-new",
 		"FROM_FILE=" + canary + "-file", `"tag": "` + canary + `-tag"`} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("the container lacks %s:\n%s", want, seen)
 		}
 	}
-	for operation, want := range map[string]int{"GetParameters": 1, "GetSecretValue": 2, "HeadBucket": 1, "GetObject": 1, "GetAuthorizationToken": 1} {
+	for operation, want := range map[string]int{"GetParameters": 1, "GetSecretValue": 5, "HeadBucket": 1, "GetObject": 1, "GetAuthorizationToken": 1} {
 		if got := h.calls()[operation]; got != want {
 			t.Errorf("%d calls of %s, want %d", got, operation, want)
 		}
@@ -311,7 +316,7 @@ func TestKilledWhileFetching(t *testing.T) {
 	runs, stopped := h.runTask(name), h.runTask(name)
 	h.poll("the calls to be under way", func() (bool, error) {
 		c := h.calls()
-		return c["GetObject"] >= 2 && c["GetSecretValue"] >= 2 && c["GetParameters"] >= 1, nil
+		return c["GetObject"] >= 2 && c["GetSecretValue"] >= 8 && c["GetParameters"] >= 1, nil
 	})
 	h.agent.Kill()
 	h.must(h.Stop(h.ctx(), stopped, "meanwhile"))

@@ -4,6 +4,7 @@
 //
 //	parameters.json       {"/prod/db/password": "…"}
 //	secrets.json          {"prod/db": {"user": "…", "password": "…"}, "plain": "…"}: the text of a secret, or its JSON
+//	                      In both, {"$versions": […]} in the place of a value lists its versions.
 //	s3/BUCKET/KEY         objects
 //	registry.json         {"address": "127.0.0.1:5000", "username": "…", "password": "…"}: the registry behind Amazon ECR
 //
@@ -86,14 +87,28 @@ func (d *Data) read(name string, into any) error {
 	return nil
 }
 
-func (d *Data) parameters() (map[string]string, error) {
-	all := map[string]string{}
-	return all, d.read("parameters.json", &all)
+func (d *Data) parameters() (map[string][]parameterVersion, error) {
+	return readVersions(d, "parameters.json", parameterVersions)
 }
 
-func (d *Data) secrets() (map[string]json.RawMessage, error) {
-	all := map[string]json.RawMessage{}
-	return all, d.read("secrets.json", &all)
+func (d *Data) secrets() (map[string][]secretVersion, error) {
+	return readVersions(d, "secrets.json", secretVersions)
+}
+
+func readVersions[V any](d *Data, file string, versions func(json.RawMessage) ([]V, error)) (map[string][]V, error) {
+	var all map[string]json.RawMessage
+	if err := d.read(file, &all); err != nil {
+		return nil, err
+	}
+	out := map[string][]V{}
+	for name, raw := range all {
+		list, err := versions(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", filepath.Join(d.Dir, file), name, err)
+		}
+		out[name] = list
+	}
+	return out, nil
 }
 
 // Registry is the registry that stands in for Amazon ECR.
@@ -120,7 +135,7 @@ func (d *Data) arn(service, resource string) string {
 }
 
 // parameterName takes a name or an ARN. ARNs leave out the slash that names of hierarchies begin with.
-func (d *Data) parameterName(nameOrARN string, known map[string]string) (string, bool) {
+func (d *Data) parameterName(nameOrARN string, known map[string][]parameterVersion) (string, bool) {
 	if _, has := known[nameOrARN]; has {
 		return nameOrARN, true
 	}
@@ -151,7 +166,7 @@ func (d *Data) secretARN(name string) string {
 }
 
 // secretName takes a name, or an ARN with or without its suffix.
-func (d *Data) secretName(id string, known map[string]json.RawMessage) (string, bool) {
+func (d *Data) secretName(id string, known map[string][]secretVersion) (string, bool) {
 	name := strings.TrimPrefix(id, d.arn("secretsmanager", "secret:"))
 	for _, n := range []string{name, anySuffix.ReplaceAllString(name, "")} {
 		if _, has := known[n]; has {

@@ -2,6 +2,7 @@ package awsdata
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,6 +98,51 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+func TestVersionsOfParameters(t *testing.T) {
+	h := newHandler(t, map[string]string{"parameters.json": `{"/p": {"$versions": [{"value":"one","labels":["stable","old"]},{"value":"two"},{"value":"three","labels":["next"]}]}, "/a:b": "colon"}`})
+	const arn = "arn:aws:ssm:us-east-1:123456789012:parameter/p"
+	_, answer := h.call(t, "AmazonSSM.GetParameters", `{"Names":["/p","/p:2","/p:stable","`+arn+`","`+arn+`:next","/p:4","/p:0","/p:nope","/q:1","/a:b"]}`)
+	var got []string
+	for _, p := range answer["Parameters"].([]any) {
+		m := p.(map[string]any)
+		got = append(got, fmt.Sprint(m["Name"], " ", m["Selector"], " ", m["Version"], " ", m["Value"]))
+	}
+	want := []string{"/p <nil> 3 three", "/p :2 2 two", "/p :stable 1 one", "/p <nil> 3 three", "/p :next 3 three", "/a:b <nil> 1 colon"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]any{"/p:4", "/p:0", "/p:nope", "/q:1"}, answer["InvalidParameters"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestVersionsOfSecrets(t *testing.T) {
+	h := newHandler(t, map[string]string{"secrets.json": `{
+		"staged": {"$versions": [{"id":"v1","stages":["AWSPREVIOUS","stable"],"value":{"user":"old"}},{"id":"v2","stages":["AWSCURRENT"],"value":{"user":"new"}}]},
+		"plain": {"$versions": [{"value":"1"},{"value":"2"},{"value":"3"}]},
+		"odd": {"$versions": "a member", "and": "another"}}`})
+	const first = "00000000-0000-4000-8000-000000000001"
+	for _, c := range []struct{ body, text, err string }{
+		{`{"SecretId":"staged"}`, `{"user":"new"}`, ""},
+		{`{"SecretId":"staged","VersionStage":"AWSPREVIOUS"}`, `{"user":"old"}`, ""},
+		{`{"SecretId":"staged","VersionStage":"stable"}`, `{"user":"old"}`, ""},
+		{`{"SecretId":"staged","VersionId":"v1"}`, `{"user":"old"}`, ""},
+		{`{"SecretId":"staged","VersionId":"v1","VersionStage":"stable"}`, `{"user":"old"}`, ""},
+		{`{"SecretId":"staged","VersionId":"v1","VersionStage":"AWSCURRENT"}`, "", "InvalidRequestException"},
+		{`{"SecretId":"staged","VersionId":"v3"}`, "", "ResourceNotFoundException"},
+		{`{"SecretId":"staged","VersionStage":"nope"}`, "", "ResourceNotFoundException"},
+		{`{"SecretId":"plain"}`, "3", ""},
+		{`{"SecretId":"plain","VersionStage":"AWSPREVIOUS"}`, "2", ""},
+		{`{"SecretId":"plain","VersionId":"` + first + `"}`, "1", ""},
+		{`{"SecretId":"odd"}`, `{"$versions":"a member","and":"another"}`, ""},
+	} {
+		status, answer := h.call(t, "secretsmanager.GetSecretValue", c.body)
+		if c.err != "" && (status != 400 || answer["__type"] != c.err) || c.err == "" && answer["SecretString"] != c.text {
+			t.Errorf("%s: %d %v", c.body, status, answer)
+		}
+	}
+}
+
 func TestRegistryTokens(t *testing.T) {
 	h := newHandler(t, map[string]string{"registry.json": `{"address":"127.0.0.1:5000","username":"u","password":"p"}`})
 	_, answer := h.call(t, "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", `{"registryIds":["1"]}`)
@@ -158,7 +204,12 @@ func TestObjects(t *testing.T) {
 
 // What is wrong with a file is told at the start, and to callers when it happens later.
 func TestFilesThatCannotBeRead(t *testing.T) {
-	for name, text := range map[string]string{"parameters.json": `{"a":1}`, "secrets.json": `[]`, "registry.json": `{"address":"http://x"}`} {
+	for _, c := range [][2]string{
+		{"parameters.json", `{"a":1}`}, {"parameters.json", `{"a":{"$versions":[]}}`}, {"parameters.json", `{"a":{"$versions":[{"labels":["x"]}]}}`},
+		{"parameters.json", `{"a":{"$versions":[{"value":"x","lables":["x"]}]}}`}, {"parameters.json", `{"a":null}`},
+		{"secrets.json", `[]`}, {"secrets.json", `{"a":{"$versions":[{"id":"x"}]}}`}, {"registry.json", `{"address":"http://x"}`},
+	} {
+		name, text := c[0], c[1]
 		h := newHandler(t, map[string]string{name: text})
 		if err := h.Check(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

@@ -102,6 +102,7 @@ func (d *Data) getParameters(in *getParametersInput) (any, error) {
 	type parameter struct {
 		Name, ARN, Value, Type string
 		Version                int
+		Selector               string `json:",omitempty"`
 	}
 	out := struct {
 		Parameters        []parameter
@@ -116,22 +117,23 @@ func (d *Data) getParameters(in *getParametersInput) (any, error) {
 	}
 	for _, asked := range in.Names {
 		name, has := d.parameterName(asked, known)
+		selector := ""
 		if !has {
-			out.InvalidParameters = append(out.InvalidParameters, asked)
+			asked, selector = cutSelector(asked)
+			name, has = d.parameterName(asked, known)
+		}
+		number, exists := pick(known[name], selector)
+		if !has || !exists {
+			out.InvalidParameters = append(out.InvalidParameters, asked+selector)
 			continue
 		}
-		out.Parameters = append(out.Parameters, parameter{Name: name, ARN: d.parameterARN(name), Value: known[name], Type: "SecureString", Version: 1})
+		out.Parameters = append(out.Parameters, parameter{Name: name, ARN: d.parameterARN(name), Value: *known[name][number-1].Value,
+			Type: "SecureString", Version: number, Selector: selector})
 	}
 	return out, nil
 }
 
 type getSecretValueInput struct{ SecretId, VersionStage, VersionId string }
-
-// The one version that secrets have here.
-const (
-	currentStage   = "AWSCURRENT"
-	currentVersion = "00000000-0000-4000-8000-000000000001"
-)
 
 func (d *Data) getSecretValue(in *getSecretValueInput) (any, error) {
 	known, err := d.secrets()
@@ -139,16 +141,14 @@ func (d *Data) getSecretValue(in *getSecretValueInput) (any, error) {
 		return nil, err
 	}
 	name, has := d.secretName(in.SecretId, known)
-	switch {
-	case !has:
+	if !has {
 		return nil, ecs.Errorf("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-	case in.VersionStage != "" && in.VersionStage != currentStage:
-		return nil, ecs.Errorf("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: %s", in.VersionStage)
-	case in.VersionId != "" && in.VersionId != currentVersion:
-		return nil, ecs.Errorf("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for VersionId: %s", in.VersionId)
 	}
-	return map[string]any{"ARN": d.secretARN(name), "Name": name, "SecretString": textOf(known[name]),
-		"VersionId": currentVersion, "VersionStages": []string{currentStage}}, nil
+	v, err := pickSecret(known[name], in.VersionId, in.VersionStage)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"ARN": d.secretARN(name), "Name": name, "SecretString": textOf(v.Value), "VersionId": v.ID, "VersionStages": v.Stages}, nil
 }
 
 type getAuthorizationTokenInput struct{}
