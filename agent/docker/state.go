@@ -101,7 +101,7 @@ func healthOf(h *container.Health, now time.Time) *task.Health {
 		return health
 	}
 	if last := h.Log[len(h.Log)-1]; last != nil {
-		health.Output = last.Output[:min(len(last.Output), maxHealthOutput)]
+		health.Output = strings.ToValidUTF8(last.Output[:min(len(last.Output), maxHealthOutput)], "") // no half character
 		if health.Status == task.HealthUnhealthy {
 			health.ExitCode = last.ExitCode
 		}

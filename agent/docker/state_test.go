@@ -3,6 +3,7 @@ package docker
 import (
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,4 +196,12 @@ func FuzzStateOf(f *testing.F) {
 			t.Fatalf("state %v and error %v", s, err)
 		}
 	})
+}
+
+func TestHealthOutputEndsWithAWholeCharacter(t *testing.T) {
+	output := strings.Repeat("x", maxHealthOutput-1) + "é"
+	got := healthOf(&container.Health{Status: "healthy", Log: []*container.HealthcheckResult{{Output: output}}}, time.Time{})
+	if got.Output != output[:maxHealthOutput-1] {
+		t.Errorf("ends with %q", got.Output[len(got.Output)-2:])
+	}
 }

@@ -2,6 +2,13 @@ package engine
 
 import (
 	"context"
+	"time"
+)
+
+// What a stopped task left is removed again after a pause when it could not be.
+const (
+	cleanRetry   = time.Minute
+	cleanRetries = 3
 )
 
 // SpaceNeeded ends the wait before the cleanup of a task. What has to have happened before it still has to: the task has

@@ -187,8 +187,12 @@ func (e *Engine) ending() bool {
 // known one only the desired status is looked at. A task that cannot be prepared is reported STOPPED with the reason and
 // counts as accepted. The error says that the tasks could not be saved: ECS has to send them again.
 func (e *Engine) Accept(ctx context.Context, tasks ...*task.Task) error {
-	var fresh []*task.Task
+	var fresh, again []*task.Task
 	for _, t := range tasks {
+		if slices.ContainsFunc(fresh, func(other *task.Task) bool { return other.ARN == t.ARN }) {
+			again = append(again, t) // twice in one message
+			continue
+		}
 		if known, err := e.raise(ctx, t.ARN, t.Desired); err != nil {
 			return err
 		} else if known {
@@ -209,6 +213,11 @@ func (e *Engine) Accept(ctx context.Context, tasks ...*task.Task) error {
 	}
 	for _, t := range fresh {
 		e.adopt(t)
+	}
+	for _, t := range again {
+		if _, err := e.raise(ctx, t.ARN, t.Desired); err != nil {
+			return err
+		}
 	}
 	return nil
 }

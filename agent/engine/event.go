@@ -231,6 +231,15 @@ func (Cleaned) apply(w *work) {
 	w.t.Engine.Cleaned = true
 }
 
+// Left says that the cleanup could not remove everything; it is repeated.
+type Left struct{}
+
+func (Left) apply(w *work) {
+	w.t.Engine.Cleaning = false
+	w.t.Engine.CleanFailures++
+	w.t.Engine.RetryCleanAt = w.now.Add(cleanRetry)
+}
+
 // StepDone is the end of a container's step. The result that belongs to the step is set, or Err.
 type StepDone struct {
 	Container string

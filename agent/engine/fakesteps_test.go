@@ -46,7 +46,9 @@ func (d *fakeDocker) createLocked(t *task.Task, c *task.Container, abandoned boo
 	d.checkTwins(t.ARN, c.Name)
 	emerge := func() {
 		f.emerging = false
-		d.emit(id, task.ActionCreate, nil)
+		if d.containers[id] != nil { // else removed meanwhile
+			d.emit(id, task.ActionCreate, nil)
+		}
 	}
 	if !abandoned {
 		emerge()

@@ -45,6 +45,30 @@ func TestContainerThatEndsWhileItsStopHangs(t *testing.T) {
 	})
 }
 
+// TestAnEndThatNoEventToldEndsAHungStop: the list shows it.
+func TestAnEndThatNoEventToldEndsAHungStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		r.bootOn(hungStop{r.docker})
+		<-r.engine.Ready()
+		r.accept(t, containers(&task.Container{Name: "web", Essential: true}))
+		time.Sleep(time.Second)
+		r.engine.Stop(testARN)
+		time.Sleep(time.Second)
+		r.onDocker(func(d *fakeDocker) {
+			for _, f := range d.containers {
+				f.status, f.code, f.finishedAt = task.ContainerStopped, 3, time.Now()
+			}
+		})
+		time.Sleep(listEvery + time.Minute)
+		if code := r.exitCode("web"); r.taskStatus() != task.Stopped || code == nil || *code != 3 {
+			t.Errorf("task is %s, exit code %v", r.taskStatus(), code)
+		}
+		r.cancel()
+		<-r.done
+	})
+}
+
 // TestAContainerThatIsStillBeingMadeIsNotLost: the list shows it before there is anything to look at.
 func TestAContainerThatIsStillBeingMadeIsNotLost(t *testing.T) {
 	for _, test := range []struct {

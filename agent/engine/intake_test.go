@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -50,5 +51,34 @@ func TestStopOfAnUnknownTaskIsReported(t *testing.T) {
 		r.accept(t, &task.Task{ARN: testARN, Desired: task.Stopped})
 		time.Sleep(time.Second)
 		r.wantReports(t, "STOPPED "+reasonCannotStop)
+	})
+}
+
+// TestATaskThatComesTwiceInOneMessageIsOne: what is on disk is what runs, and the higher wish counts.
+func TestATaskThatComesTwiceInOneMessageIsOne(t *testing.T) {
+	scenario(t, func(t *testing.T, r *rig) {
+		names := 0
+		r.engine.config.ContainerName = func(_ *task.Task, c *task.Container) string {
+			names++
+			return fmt.Sprintf("ecs-%s-%d", c.Name, names)
+		}
+		web := func() *task.Task { return containers(&task.Container{Name: "web", Essential: true}) }
+		if err := r.engine.Accept(t.Context(), web(), web()); err != nil {
+			t.Fatal(err)
+		}
+		saved := r.store.crash().load()[0].Containers[0]
+		tk, _ := r.engine.Task(testARN)
+		if c := tk.Containers[0]; names != 1 || c.RuntimeName != saved.RuntimeName || c.EndpointID != saved.EndpointID {
+			t.Errorf("runs %s %s, saved %s %s", c.RuntimeName, c.EndpointID, saved.RuntimeName, saved.EndpointID)
+		}
+		other, stop := web(), web()
+		other.ARN, stop.ARN, stop.Desired = arnOf("other"), arnOf("other"), task.Stopped
+		if err := r.engine.Accept(t.Context(), other, stop); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if tk, _ := r.engine.Task(arnOf("other")); tk.Known != task.Stopped {
+			t.Errorf("the other one is %s", tk.Known)
+		}
 	})
 }

@@ -20,7 +20,16 @@ func addNamespacePause(t *task.Task) {
 		}
 		c := t.Edit(i)
 		c.Transitions = c.Transitions.RequireContainer(task.ContainerPulled, task.ContainerRequirement{Container: pause.Name, Status: task.ContainerRunning})
-		pause.Transitions = pause.Transitions.RequireContainer(task.ContainerStopped, task.ContainerRequirement{Container: c.Name, Status: task.ContainerStopped})
 	}
+	outliveOthers(t, pause)
 	t.Containers = append(t.Containers, pause)
+}
+
+// outliveOthers makes a container that holds namespaces stop after those that are in them.
+func outliveOthers(t *task.Task, pause *task.Container) {
+	for _, c := range t.Containers {
+		if !c.Internal() {
+			pause.Transitions = pause.Transitions.RequireContainer(task.ContainerStopped, task.ContainerRequirement{Container: c.Name, Status: task.ContainerStopped})
+		}
+	}
 }

@@ -39,8 +39,8 @@ func addNetworkPause(t *task.Task, image string) error {
 		}
 		c := t.Edit(i)
 		c.Transitions = c.Transitions.RequireContainer(task.ContainerManifestPulled, task.ContainerRequirement{Container: pause.Name, Status: steady})
-		pause.Transitions = pause.Transitions.RequireContainer(task.ContainerStopped, task.ContainerRequirement{Container: c.Name, Status: task.ContainerStopped})
 	}
+	outliveOthers(t, pause)
 	t.Containers = append(t.Containers, pause)
 	return nil
 }
@@ -144,17 +144,23 @@ func (e *Engine) tearDown(ctx context.Context, t *task.Task, c *task.Container) 
 // cleaned up.
 func (e *Engine) disconnect(ctx context.Context, t *task.Task) Event {
 	done := Disconnected{TornDown: e.tearDown(ctx, t, networkPause(t))}
-	if e.sharesInterface(t) {
-		done.Released = true // the interface is that of another task by now, and so is the address
-	} else if err := e.runtime.ReleaseAddress(ctx, t); err == nil {
-		done.Released = true
-	} else if ctx.Err() == nil {
-		logger.Error("Failed to release ip; IPAM error", logger.F("taskARN", t.ARN), logger.Err(err))
-	}
+	done.Released = e.releaseAddress(ctx, t)
 	if ended(ctx) {
 		return nil // the next run of the agent does it again
 	}
 	return done
+}
+
+// releaseAddress gives back a stopped task's local address and reports whether it has none any more.
+func (e *Engine) releaseAddress(ctx context.Context, t *task.Task) bool {
+	if e.sharesInterface(t) {
+		return true // the interface is that of another task by now, and so is the address
+	}
+	err := e.runtime.ReleaseAddress(ctx, t)
+	if err != nil && ctx.Err() == nil {
+		logger.Error("Failed to release ip; IPAM error", logger.F("taskARN", t.ARN), logger.Err(err))
+	}
+	return err == nil
 }
 
 // OwnsInterface reports whether a task may still use what was set up for the interface with that MAC address. While a task

@@ -103,7 +103,7 @@ func (e Inspected) apply(w *work) {
 		w.observe(i, e.State)
 	case c.Known == task.ContainerStopped:
 		c.Engine.Restored = false
-	case c.Engine.Died:
+	case c.Engine.Died && !runsAgain(c):
 		// It is dead whatever kept the inspect from telling more.
 		w.exited(i, nil)
 	case errors.Is(e.Err, task.ErrGone) && c.RuntimeID == "":
@@ -113,6 +113,12 @@ func (e Inspected) apply(w *work) {
 	default:
 		c.Engine.InspectAt = w.now.Add(inspectRetry)
 	}
+}
+
+// runsAgain reports whether the end that Docker told of may be one before the last restart: docker stop is told after the
+// process has ended, and by then the restart policy may have started it again.
+func runsAgain(c *task.Container) bool {
+	return c.Engine.EventExitCode == nil && restarts(c) > 0
 }
 
 // Listed is what a list of all containers says about this task's: by container name, nil for those not in it.
@@ -156,6 +162,9 @@ func (e Listed) apply(w *work) {
 		}
 		if found != nil && found.Status == task.ContainerRunning {
 			w.runs(i)
+		}
+		if c.Engine.Step == task.StepStop && (found == nil || found.Status == task.ContainerStopped) {
+			c.Engine.Died = true // should the stop call hang, this is how its end is noticed
 		}
 		if !c.Engine.RetryStopAt.IsZero() {
 			c.Engine.RetryStopAt = w.now
@@ -234,9 +243,16 @@ func (w *work) exited(i int, s *task.ContainerState) {
 	}
 	restored := c.Engine.Restored
 	c.Engine.Died, c.Engine.EventExitCode, c.Engine.Restored = false, nil, false
-	if restart, _ := mayRestart(c, w.now); restart && !restored {
+	restart, why := mayRestart(c, w.now)
+	switch {
+	case restart && restored:
+		why = "it ended while no agent ran"
+	case restart:
 		c.Engine.Restart = true
 		return
+	}
+	if c.RestartPolicy != nil && c.RestartPolicy.Enabled {
+		c.Engine.NotRestarted = why
 	}
 	if s != nil && s.Failure != nil {
 		w.fail(i, s.Failure)

@@ -214,6 +214,9 @@ func logChange(change Change) {
 	if c.Known.Terminal() && c.ExitCode != nil {
 		fields = append(fields, logger.F("exitCode", *c.ExitCode))
 	}
+	if c.Known.Terminal() && c.Engine.NotRestarted != "" {
+		fields = append(fields, logger.F("notRestarted", c.Engine.NotRestarted))
+	}
 	if c.Failure != nil {
 		logger.Warn("Container changed status", append(fields, logger.F("reason", c.Failure.Reason()))...)
 		return
@@ -261,7 +264,10 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 		done.Pull, done.Err = e.runtime.Pull(ctx, t, c)
 	case task.StepCreate:
 		done.Create, done.Err = e.runtime.Create(ctx, t, c)
-	case task.StepStart, task.StepRestart:
+	case task.StepRestart:
+		logRestart(t, c)
+		done.State, done.Err = e.startContainer(ctx, t, c)
+	case task.StepStart:
 		done.State, done.Err = e.startContainer(ctx, t, c)
 	case task.StepProvision:
 		// What is set up now has to be let go of, even by another run of the agent.
@@ -293,23 +299,33 @@ func (e *Engine) startContainer(ctx context.Context, t *task.Task, c *task.Conta
 // ended reports whether a result came about because the agent is ending.
 func ended(ctx context.Context) bool { return ctx.Err() != nil }
 
-// clean removes what the task left behind. What cannot be removed is logged and left: the task is over.
+// clean removes what the task left behind. What cannot be removed is tried again while Docker does not answer, and a few
+// times when it does; then it is left: the task is over.
 func (e *Engine) clean(ctx context.Context, t *task.Task) Event {
+	failed := false
 	for _, c := range t.Containers {
 		if c.RuntimeID == "" && c.RuntimeName == "" {
 			continue
 		}
 		if err := e.runtime.Remove(ctx, t, c); err != nil && ctx.Err() == nil {
+			failed = true
 			logger.Error("Cannot remove container of a stopped task", logger.F("taskARN", t.ARN), logger.F("containerName", c.Name), logger.Err(err))
 		}
 	}
 	for _, r := range t.Resources {
 		if err := e.config.Resources.Remove(ctx, t, &r); err != nil && ctx.Err() == nil {
+			failed = true
 			logger.Error("Cannot clean up resource of a stopped task", logger.F("taskARN", t.ARN), logger.F("resource", r.Name), logger.Err(err))
 		}
 	}
+	if disconnects(t) && !e.releaseAddress(ctx, t) {
+		failed = true
+	}
 	if ended(ctx) {
 		return nil // the next run of the agent does it again
+	}
+	if failed && (t.Engine.CleanFailures < cleanRetries || e.runtime.Ping(ctx) != nil) {
+		return Left{}
 	}
 	return Cleaned{}
 }

@@ -200,6 +200,9 @@ func (p *plan) cleanup() {
 	if t.Engine.Releasing || creating(t) || t.Engine.Disconnecting || disconnects(t) && t.Engine.RetryDisconnectAt.IsZero() {
 		return
 	}
+	if !t.Engine.RetryCleanAt.IsZero() && !p.due(t.Engine.RetryCleanAt) {
+		return
+	}
 	if refused(t) || t.Engine.CleanNow || p.due(t.KnownTime.Add(p.rules.CleanupWait+t.Engine.CleanupJitter)) {
 		p.steps = append(p.steps, Step{Kind: CleanTask})
 	}

@@ -141,3 +141,24 @@ func TestContainersWithoutARecordAreTakenOver(t *testing.T) {
 		<-r.done
 	})
 }
+
+// TestTheNamespacesOfAStrayTaskOutliveItsContainers: the order of its stop is in no record.
+func TestTheNamespacesOfAStrayTaskOutliveItsContainers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		r.config.AdoptStraysOf = "prod"
+		for id, name := range map[string]string{"1": task.NetworkPauseName, "2": "web", "3": "side"} {
+			r.docker.containers[id] = &fakeContainer{id: id, name: "ecs-" + id, arn: testARN, cname: name, cluster: "prod", status: task.ContainerRunning, createdAt: time.Now()}
+		}
+		r.boot()
+		<-r.engine.Ready()
+		time.Sleep(time.Second)
+		r.engine.Stop(testARN)
+		time.Sleep(time.Second)
+		if len(r.docker.violations) > 0 || r.taskStatus() != task.Stopped {
+			t.Errorf("task is %s, %q", r.taskStatus(), r.docker.violations)
+		}
+		r.cancel()
+		<-r.done
+	})
+}

@@ -5,8 +5,25 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
+
+// restarts is how often the container was restarted under its policy.
+func restarts(c *task.Container) int {
+	if c.Restarts == nil {
+		return 0
+	}
+	return c.Restarts.Count
+}
+
+func logRestart(t *task.Task, c *task.Container) {
+	fields := []logger.Field{logger.F("taskARN", t.ARN), logger.F("containerName", c.Name), logger.F("runtimeID", c.RuntimeID), logger.F("restartCount", restarts(c))}
+	if code := c.Engine.EventExitCode; code != nil {
+		fields = append(fields, logger.F("exitCode", *code))
+	}
+	logger.Info("Restarting container", fields...)
+}
 
 // mayRestart decides whether a container that has just exited is started again under its restart policy. The reason
 // says why not; it goes to the log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,7 @@ func simulate(t *testing.T, seed uint64, s schedule) (violations, log []string) 
 	}()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(seed)
+		log = append(log, r.vary(seed))
 		r.boot()
 		<-r.engine.Ready()
 		arns, err := r.play(s)
@@ -66,12 +68,23 @@ func simulate(t *testing.T, seed uint64, s schedule) (violations, log []string) 
 		if err != nil {
 			violations = append(violations, err.Error())
 		}
-		log = r.ecs.log
+		log = append(log, r.ecs.log...)
 		r.cancel()
 		<-r.done
 	})
 	sound = true
 	return violations, log
+}
+
+// vary gives the agent other settings with each seed, and says which.
+func (r *rig) vary(seed uint64) string {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	r.config.MaxStarts = rng.IntN(3)
+	r.config.Rules.PullUpfront, r.config.Rules.PullMustSucceed = rng.IntN(3) == 0, rng.IntN(3) == 0
+	if rng.IntN(3) == 0 {
+		r.config.Rules.CleanupWait = time.Second
+	}
+	return fmt.Sprintf("%d starts at once, %+v", r.config.MaxStarts, r.config.Rules)
 }
 
 // play lets things happen and gives the ARNs of the tasks.
@@ -86,6 +99,9 @@ func (r *rig) play(s schedule) (arns []string, err error) {
 			}
 			tasks, arns = append(tasks, tk), append(arns, tk.ARN)
 		case o.kind == opAcceptAgain && len(tasks) > 0:
+			if _, known := r.engine.Task(arns[o.n%len(tasks)]); !known {
+				break // cleaned up: ECS knows that it is over
+			}
 			if err := r.engine.Accept(context.Background(), tasks[o.n%len(tasks)]); err != nil {
 				return arns, err
 			}

@@ -53,5 +53,10 @@ func strayTask(arn string, states []*task.ContainerState, cluster string, now ti
 	if !runs {
 		return nil
 	}
+	for _, c := range t.Containers {
+		if c.Internal() {
+			outliveOthers(t, c)
+		}
+	}
 	return t
 }

@@ -103,8 +103,9 @@ type ContainerProgress struct {
 	Died bool
 	// MustStop is set when the container may run although no start has succeeded: stop it before calling it STOPPED.
 	MustStop bool
-	// Restart is set when the restart policy wants the container started again.
-	Restart bool
+	// Restart is set when the restart policy wants the container started again; NotRestarted says why it does not, for people.
+	Restart      bool
+	NotRestarted string
 	// CameBack is set when a stopped container was seen running: it is stopped once more.
 	CameBack bool
 	// Vanished is set when the container is not in Docker any more.

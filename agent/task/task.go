@@ -80,8 +80,11 @@ type Progress struct {
 	NeverFits bool
 	// CleanNow is set when the room on the disk that the task's containers take is needed.
 	CleanNow bool
-	// Cleaning is set while the cleanup step runs; Cleaned when it is done.
+	// Cleaning is set while the cleanup step runs; Cleaned when it is done. RetryCleanAt is when what could not be removed is
+	// removed again, and CleanFailures how often that failed.
 	Cleaning, Cleaned bool
+	RetryCleanAt      time.Time
+	CleanFailures     int
 	// ExecutionRole is set while the credentials of the task's execution role are held.
 	ExecutionRole bool
 	// Releasing is set while the release step runs; Released when it is done.
