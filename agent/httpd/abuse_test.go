@@ -25,8 +25,6 @@ func abused(t *testing.T) (address string) {
 	return address
 }
 
-const wellBehaved = "GET /v3/eid HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
 // wantQuick sends a request of somebody who did nothing wrong.
 func wantQuick(t *testing.T, address string) {
 	t.Helper()
@@ -34,7 +32,7 @@ func wantQuick(t *testing.T, address string) {
 	if answer := fetch(address, wellBehaved); !strings.HasPrefix(answer, "HTTP/1.1 200") {
 		t.Errorf("answer %.200q", answer)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > timeout*4/5 { // who has to wait for the others waits for the timeout
 		t.Errorf("an honest request takes %v", took)
 	}
 }
@@ -114,7 +112,7 @@ func TestSlowClients(t *testing.T) {
 // TestClientsThatDoNotRead send requests and leave the answers alone: they are cut off when an answer cannot be written, and
 // what is kept for them is small.
 func TestClientsThatDoNotRead(t *testing.T) {
-	long := strings.Repeat("x", 1<<20)
+	long := strings.Repeat("x", 256<<10)
 	address, _ := serve(t, Server{Name: "test", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
 			_, _ = io.WriteString(w, long)
@@ -123,7 +121,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 		_, _ = io.WriteString(w, "short")
 	})})
 	goroutines := runtime.NumGoroutine()
-	const clients = 50
+	const clients = 20
 	var over sync.WaitGroup
 	for range clients {
 		over.Go(func() {
@@ -162,11 +160,11 @@ func TestManyConnections(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 		before := limit
-		limit.Cur = min(limit.Max, uint64(2*many+500)) // both ends are in this process
+		limit.Cur = min(limit.Max, uint64(3*many+1500)) // the server takes a third; both ends are in this process
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 			t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &before) })
 		}
-		if room := int(limit.Cur)/2 - 250; room < many {
+		if room := int(limit.Cur)/3 - 250; room < many {
 			many = room
 			t.Logf("only %d connections: the limit of open files is %d", many, limit.Max)
 		}

@@ -48,7 +48,8 @@ type Server struct {
 	// WriteTimeout replaces the 5 s of every answer when not zero.
 	WriteTimeout time.Duration
 
-	listen func(ctx context.Context) (net.Listener, error) // for tests
+	listen      func(ctx context.Context) (net.Listener, error) // for tests
+	connections int                                             // at most; for tests
 }
 
 // Run serves until ctx ends. A listener that fails is logged and tried again for ever: the agent does its work without.
@@ -57,6 +58,9 @@ func (s Server) Run(ctx context.Context) error {
 		s.listen = func(ctx context.Context) (net.Listener, error) {
 			return (&net.ListenConfig{}).Listen(ctx, "tcp", s.Address)
 		}
+	}
+	if s.connections == 0 {
+		s.connections = connectionLimit(openFiles())
 	}
 	pauses := restart.Start()
 	for {
@@ -80,6 +84,7 @@ func (s Server) serve(ctx context.Context) (served bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	listener = bound(listener, s.connections)
 	server := &http.Server{
 		Handler:        recovering{s.Handler},
 		ReadTimeout:    timeout,

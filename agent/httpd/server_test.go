@@ -158,6 +158,8 @@ func TestBodiesAreLimited(t *testing.T) {
 	}
 }
 
+const wellBehaved = "GET /v3/eid HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
 // fetch sends raw bytes and gives all that comes back.
 func fetch(address, request string) string {
 	conn, err := net.Dial("tcp", address)
