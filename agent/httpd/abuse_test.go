@@ -160,11 +160,11 @@ func TestManyConnections(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 		before := limit
-		limit.Cur = min(limit.Max, uint64(3*many+1500)) // the server takes a third; both ends are in this process
+		limit.Cur = min(limit.Max, uint64(4*many+1000)) // the server takes a quarter; both ends are in this process
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 			t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &before) })
 		}
-		if room := int(limit.Cur)/3 - 250; room < many {
+		if room := int(limit.Cur)/4 - 100; room < many {
 			many = room
 			t.Logf("only %d connections: the limit of open files is %d", many, limit.Max)
 		}

@@ -12,7 +12,7 @@ const maxConnections = 16384
 // connectionLimit is the bound for a process that may have so many open files. Whatever containers do, most of them are left
 // for the agent's own work: Docker is behind a connection, too.
 func connectionLimit(openFiles uint64) int {
-	const share, least = 3, 16
+	const share, least = 4, 16
 	return int(min(max(openFiles/share, least), maxConnections))
 }
 
