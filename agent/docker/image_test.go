@@ -211,30 +211,28 @@ func TestSilentPull(t *testing.T) {
 }
 
 func TestStalledPull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newFakeDaemon(t)
-		c := d.client()
-		for name, test := range map[string]struct {
-			answer http.HandlerFunc
-			want   time.Duration
-		}{
-			"not a word":       {stalled(0, 0), stalledAfter},
-			"silent at last":   {stalled(10, 10*time.Second), 90*time.Second + stalledAfter},
-			"silent for a bit": {stalled(2, 20*time.Second), stalledAfter},
-		} {
-			d.on("POST /images/create", test.answer)
-			var stall time.Duration
-			start := time.Now()
-			_ = c.Pull(t.Context(), PullRequest{Image: "x", Inactivity: time.Minute, Stalled: func() {
-				if stall == 0 {
-					stall = time.Since(start)
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		want   time.Duration
+	}{
+		"not a word":       {stalled(0, 0), stalledAfter},
+		"silent at last":   {stalled(10, 10*time.Second), 90*time.Second + stalledAfter},
+		"silent for a bit": {stalled(2, 20*time.Second), stalledAfter},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newFakeDaemon(t)
+				c := d.client()
+				d.on("POST /images/create", test.answer)
+				stalls := make(chan time.Duration, 100)
+				start := time.Now()
+				_ = c.Pull(t.Context(), PullRequest{Image: "x", Inactivity: time.Minute, Stalled: func() { stalls <- time.Since(start) }})
+				if first := <-stalls; first != test.want {
+					t.Errorf("stalled after %s, want %s", first, test.want)
 				}
-			}})
-			if stall != test.want {
-				t.Errorf("%s: stalled after %s, want %s", name, stall, test.want)
-			}
-		}
-	})
+			})
+		})
+	}
 }
 
 func TestCancelledPull(t *testing.T) {
