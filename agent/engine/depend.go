@@ -44,6 +44,14 @@ func dependenciesMet(t *task.Task, c *task.Container, now time.Time, rules Rules
 	return nil
 }
 
+// waitsForOther reports whether c waits for a container of the task to run, to end or to get healthy.
+func waitsForOther(t *task.Task, c *task.Container) bool {
+	return slices.ContainsFunc(c.DependsOn, func(d task.Dependency) bool {
+		dep, found := t.Container(d.Container)
+		return found && !conditionMet(d.Condition, c, dep)
+	})
+}
+
 // conditionMet checks one dependsOn entry of target (ECS ContainerDependency).
 func conditionMet(condition task.Condition, target, dep *task.Container) bool {
 	switch condition {

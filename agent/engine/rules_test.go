@@ -295,3 +295,26 @@ func TestAStopAsksDockerAboutAStartOfAKilledAgent(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsNotThereIsNotWaitedFor: only records of other agents can ask for it.
+func TestWhatIsNotThereIsNotWaitedFor(t *testing.T) {
+	for name, c := range map[string]task.Container{
+		"a container":            {Transitions: task.TransitionSet{}.RequireContainer(task.ContainerPulled, task.ContainerRequirement{Container: "gone", Status: task.ContainerRunning})},
+		"a resource":             {Transitions: task.TransitionSet{}.Require(task.ContainerPulled, task.ResourceRequirement{Name: "gone", Status: int(task.ResourceCreated)})},
+		"a legacy dependency":    {RunDependencies: []string{"gone"}},
+		"nothing":                {},
+		"health, which may come": {DependsOn: []task.Dependency{{Container: "db", Condition: task.ConditionHealthy}}},
+	} {
+		c.Known, c.Desired, c.Essential = task.ContainerManifestPulled, task.ContainerRunning, true
+		tk := oneContainer(c)
+		tk.Desired, tk.Known = task.Running, task.ManifestPulled
+		if len(c.DependsOn) > 0 {
+			tk.Containers = append(tk.Containers, &task.Container{Name: "db", RuntimeID: "db", Known: task.ContainerRunning, Desired: task.ContainerRunning, HealthCheckType: "docker"})
+		}
+		tk = Apply(tk, Tick{}, noon, Rules{}).Task
+		ends := name != "nothing" && len(c.DependsOn) == 0
+		if ends != (tk.Known == task.Stopped) || ends && tk.TerminalReason != reasonBadState {
+			t.Errorf("%s: %s, %q", name, tk.Known, tk.TerminalReason)
+		}
+	}
+}

@@ -2,12 +2,16 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 // exitCodeNeverRan is the exit code of a container that could not start because of a container it depends on.
 const exitCodeNeverRan = 143
+
+// reasonBadState is the reason of a task that should run and has nothing left that could get it there.
+const reasonBadState = "Task in a bad state; it's not steady state but no containers want to transition"
 
 // reasonCannotStop is the reason of a task that should stop and has nothing left that could.
 const reasonCannotStop = task.ErrTaskState + ": Agent could not progress task's state to stopped"
@@ -21,6 +25,7 @@ func (w *work) settle() {
 	for w.settleOnce() {
 	}
 	w.settleStuck()
+	w.settleBadState()
 }
 
 // settleOnce makes the first such move of any container and reports whether there was one.
@@ -90,4 +95,24 @@ func (w *work) settleStuck() {
 		t.TerminalReason = reasonCannotStop
 	}
 	w.setKnown(task.Stopped)
+}
+
+// settleBadState ends a task that should run when an essential container is not up and nothing can move any more: its record,
+// written by another agent, asks for a container or a resource that is not there.
+func (w *work) settleBadState() {
+	t := w.t
+	if t.Desired.Terminal() || !t.Engine.Admitted || waitingForRole(t) || creating(t) ||
+		!slices.ContainsFunc(t.Containers, func(c *task.Container) bool { return c.Essential && c.Known < c.Steady() }) {
+		return
+	}
+	for _, c := range t.Containers {
+		if c.Engine.Step != task.StepNone || c.Engine.Inspecting || c.Known < c.Desired && waitsForOther(t, c) {
+			return
+		}
+	}
+	if steps, wake := Plan(t, w.now, w.rules); len(steps) > 0 || !wake.IsZero() {
+		return
+	}
+	w.stopTask(reasonBadState)
+	w.settle()
 }
