@@ -160,16 +160,16 @@ func TestManyConnections(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 		before := limit
-		limit.Cur = min(limit.Max, uint64(4*many+1000)) // the server takes a quarter; both ends are in this process
+		limit.Cur = min(limit.Max, uint64(2*many+500)) // both ends are in this process
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 			t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &before) })
 		}
-		if room := int(limit.Cur)/4 - 100; room < many {
+		if room := int(limit.Cur)/2 - 250; room < many {
 			many = room
 			t.Logf("only %d connections: the limit of open files is %d", many, limit.Max)
 		}
 	}
-	address := abused(t)
+	address, _ := serve(t, Server{Name: "test", Handler: testRoutes(), connections: maxConnections})
 	goroutines := runtime.NumGoroutine()
 	var before, during runtime.MemStats
 	runtime.GC()
@@ -203,4 +203,20 @@ func TestManyConnections(t *testing.T) {
 		}
 	}
 	wantQuick(t, address)
+}
+
+// TestMoreConnectionsThanPlaces opens ten times as many silent connections as the server keeps.
+func TestMoreConnectionsThanPlaces(t *testing.T) {
+	const places = 200
+	address, _ := serve(t, Server{Name: "test", Handler: testRoutes(), connections: places})
+	for i := range 10 * places {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if i%places == places-1 {
+			wantQuick(t, address)
+		}
+	}
 }

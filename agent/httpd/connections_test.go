@@ -2,10 +2,11 @@ package httpd
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
-	"strings"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -18,47 +19,91 @@ func TestConnectionLimit(t *testing.T) {
 	}
 }
 
-// TestConnectionsOverTheLimitWait has two connections that say nothing and a limit of two.
-func TestConnectionsOverTheLimitWait(t *testing.T) {
-	address, stop := serve(t, Server{Name: "test", Handler: testRoutes(), connections: 2})
-	var silent []net.Conn
-	for range 2 {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		silent = append(silent, conn)
-	}
-	waiting, err := net.Dial("tcp", address)
+// dial opens a connection and says something on it.
+func dial(t *testing.T, address, request string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer waiting.Close()
-	if _, err := io.WriteString(waiting, wellBehaved); err != nil {
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
-	read := func(limit time.Duration) (string, error) {
-		_ = waiting.SetReadDeadline(time.Now().Add(limit))
-		answer := make([]byte, 12)
-		_, err := io.ReadFull(waiting, answer)
-		return string(answer), err
+	return conn
+}
+
+// hear reads n bytes, for at most a fifth of the time after which silent connections are closed.
+func hear(conn net.Conn, n int) (string, error) {
+	_ = conn.SetReadDeadline(time.Now().Add(timeout / 5))
+	text := make([]byte, n)
+	read, err := io.ReadFull(conn, text)
+	return string(text[:read]), err
+}
+
+const (
+	keptAlive = "GET /v3/eid HTTP/1.1\r\nHost: x\r\n\r\n"
+	served    = "HTTP/1.1 200"
+)
+
+// TestTheLongestSilentConnectionMakesRoom has a limit of three connections, and a fourth.
+func TestTheLongestSilentConnectionMakesRoom(t *testing.T) {
+	address, _ := serve(t, Server{Name: "test", connections: 3, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x") })})
+	idle := dial(t, address, keptAlive) // between two requests
+	if answer, err := hear(idle, len(served)); answer != served {
+		t.Fatalf("%q, %v", answer, err)
 	}
+	silent := dial(t, address, "")
+	slow := dial(t, address, keptAlive[:20])
+	for i, conn := range []net.Conn{idle, silent, slow} {
+		if answer, err := hear(dial(t, address, keptAlive), len(served)); answer != served {
+			t.Fatalf("%d connections have gone: %q, %v", i, answer, err)
+		}
+		for { // the rest of an answer may be there
+			if _, err := hear(conn, 1); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("connection %d: %v, want it closed", i, err)
+			}
+		}
+	}
+}
+
+// TestConnectionsAtWorkStay has a limit of one connection that is at work, and a second.
+func TestConnectionsAtWorkStay(t *testing.T) {
+	begun, end := make(chan struct{}, 3), make(chan struct{})
+	address, stop := serve(t, Server{Name: "test", connections: 1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		select {
+		case <-end:
+		case <-r.Context().Done():
+		}
+		fmt.Fprint(w, "x")
+	})})
+	first := dial(t, address, wellBehaved)
+	<-begun
+	second := dial(t, address, wellBehaved)
 	var late net.Error
-	if answer, err := read(timeout / 5); !errors.As(err, &late) || !late.Timeout() {
-		t.Fatalf("a third connection is served: %q, %v", answer, err)
+	if answer, err := hear(second, 1); !errors.As(err, &late) || !late.Timeout() {
+		t.Fatalf("over the limit: %q, %v", answer, err)
 	}
-	silent[0].Close()
-	if answer, err := read(timeout); answer != "HTTP/1.1 200" {
-		t.Errorf("after one has gone: %q, %v", answer, err)
+	end <- struct{}{}
+	for _, conn := range []net.Conn{first, second} {
+		if answer, err := hear(conn, len(served)); answer != served {
+			t.Errorf("%q, %v", answer, err)
+		}
+		if conn == first {
+			<-begun
+			end <- struct{}{}
+		}
 	}
-	// The end of the server does not wait for a place.
-	if conn, err := net.Dial("tcp", address); err == nil {
-		defer conn.Close()
-	}
+	// The end of the server waits for no place.
+	dial(t, address, wellBehaved)
+	<-begun
+	dial(t, address, wellBehaved)
 	began := time.Now()
 	stop()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > timeout/2 {
 		t.Errorf("the end takes %v", took)
 	}
 }
@@ -71,10 +116,7 @@ func TestAConnectionLeavesItsPlaceOnce(t *testing.T) {
 	}
 	b := bound(l, 1)
 	for range 3 {
-		client, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		dial(t, l.Addr().String(), "")
 		conn, err := b.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -85,14 +127,13 @@ func TestAConnectionLeavesItsPlaceOnce(t *testing.T) {
 		for range 3 {
 			_ = conn.Close()
 		}
-		_ = client.Close()
 	}
 	if len(b.places) != 0 {
 		t.Error("a place is lost")
 	}
 	_ = b.Close()
 	_ = b.Close()
-	if _, err := b.Accept(); err == nil || !strings.Contains(err.Error(), "closed") || len(b.places) != 0 {
+	if _, err := b.Accept(); !errors.Is(err, net.ErrClosed) || len(b.places) != 0 {
 		t.Errorf("%v, %d places taken", err, len(b.places))
 	}
 }

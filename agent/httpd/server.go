@@ -84,8 +84,9 @@ func (s Server) serve(ctx context.Context) (served bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	listener = bound(listener, s.connections)
+	connections := bound(listener, s.connections)
 	server := &http.Server{
+		ConnState:      connections.follow,
 		Handler:        recovering{s.Handler},
 		ReadTimeout:    timeout,
 		WriteTimeout:   timeout,
@@ -97,7 +98,7 @@ func (s Server) serve(ctx context.Context) (served bool, err error) {
 		server.WriteTimeout = s.WriteTimeout
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- server.Serve(connections) }()
 	select {
 	case err := <-ended:
 		_ = server.Close()
