@@ -301,7 +301,7 @@ func (l *lab) needNetem(t *testing.T) {
 	for _, kind := range []string{"netem delay 1ms", "prio"} {
 		out, err := exec.Command("nsenter", strings.Fields("--net="+l.task+" tc qdisc add dev lo root "+kind)...).CombinedOutput()
 		if err != nil {
-			t.Skipf("this kernel has no %s (scripts/test-faults.sh brings one that has): %s", kind, out)
+			t.Skipf("this kernel has no %s (scripts/test-in-vm.sh brings one that has): %s", kind, out)
 		}
 		shell(t, "nsenter --net="+l.task+" tc qdisc del dev lo root")
 	}

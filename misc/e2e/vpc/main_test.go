@@ -6,6 +6,8 @@
 package vpc
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,11 +29,14 @@ const (
 	repository   = "../../.."
 	// inside says that the test runs in the namespaces.
 	inside = "VPC_E2E_INSIDE"
+	// buildOnly names a directory to build the programs into, and to end then; built, one with programs from there.
+	buildOnly = "VPC_E2E_BUILD"
+	built     = "VPC_E2E_BUILT"
 	// patience bounds every wait; a sound agent needs a fraction of it.
 	patience = 2 * time.Minute
 )
 
-// programs is the directory with what was built: agent, local-ecs, the pause image, cni/.
+// programs is the directory with what was built: agent, local-ecs, example-web, the pause image, cni/.
 var (
 	programs string
 	docker   *rig.Docker
@@ -39,9 +44,13 @@ var (
 
 func TestMain(m *testing.M) {
 	code, err := 0, error(nil)
-	if os.Getenv(inside) == "" {
+	switch {
+	case os.Getenv(buildOnly) != "":
+		programs = os.Getenv(buildOnly)
+		err = build(context.Background())
+	case os.Getenv(inside) == "":
 		code, err = outside()
-	} else {
+	default:
 		code, err = prepareAndRun(m)
 	}
 	if err != nil {
@@ -84,7 +93,9 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if err := build(ctx); err != nil {
+	if there := os.Getenv(built); there != "" {
+		programs = there
+	} else if err := build(ctx); err != nil {
 		return 0, err
 	}
 	engine, err := startEngine(ctx, dir)
@@ -92,10 +103,35 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, stopEngine(engine)) }()
-	if err := run(ctx, filepath.Join(repository, "misc/example-web/build.sh"), exampleImage); err != nil {
+	if err := makeImage(ctx); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
+}
+
+// makeImage makes the example image of nothing but its program.
+func makeImage(ctx context.Context) error {
+	program, err := os.ReadFile(filepath.Join(programs, "example-web"))
+	if err != nil {
+		return err
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := w.WriteHeader(&tar.Header{Name: "example-web", Mode: 0o755, Size: int64(len(program))}); err != nil {
+		return err
+	}
+	if _, err := w.Write(program); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "docker", "import", "--change", `ENTRYPOINT ["/example-web"]`, "--change", "USER 65532:65532", "-", exampleImage)
+	cmd.Stdin = &archive
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("docker import: %w\n%s", err, text)
+	}
+	return nil
 }
 
 // prepareHost gives the namespaces what a host has: loopback, a /run of its own, and the way to the agent's endpoint that
@@ -124,7 +160,7 @@ func prepareHost() error {
 }
 
 func build(ctx context.Context) error {
-	for out, pkg := range map[string]string{"agent": "./agent", "local-ecs": "./misc/local-ecs", "cni/vpc-eni": "./misc/cni-plugins"} {
+	for out, pkg := range map[string]string{"agent": "./agent", "local-ecs": "./misc/local-ecs", "cni/vpc-eni": "./misc/cni-plugins", "example-web": "./misc/example-web"} {
 		if err := run(ctx, "go", "build", "-C", repository, "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(programs, out), pkg); err != nil {
 			return err
 		}

@@ -123,3 +123,96 @@ func TestLabUpAndDown(t *testing.T) {
 		}
 	}
 }
+
+// A trunk is in the lab by its branches alone. Where the kernel has no VLANs, the lab does not come up, says why, and leaves
+// nothing.
+func TestTrunkOfALab(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("makes network namespaces, for which it takes root")
+	}
+	dir := t.TempDir()
+	l := Default()
+	l.Name, l.Trunk = "labtest", true
+	host, task := newNamespace(t), newNamespace(t)
+	t.Cleanup(func() { _ = l.remove() })
+	in := func(where ns.NetNS, what string, f func() error) {
+		t.Helper()
+		if err := where.Do(func(ns.NetNS) error { return f() }); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	var noVLANs error
+	in(host, "up", func() error {
+		err := l.Up(dir)
+		if errors.Is(err, ErrNoVLANs) {
+			noVLANs, err = err, nil
+		}
+		return err
+	})
+	if noVLANs != nil {
+		if _, err := os.Stat(l.path()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left of a lab that could not be made: %v", l.path(), err)
+		}
+		if _, err := Load(dir); !errors.Is(err, ErrNone) {
+			t.Errorf("serve would find a lab: %v", err)
+		}
+		t.Skip(noVLANs)
+	}
+	const trunk, branch = "00000000000a", "00000000000b"
+	mac, err := net.ParseMAC("02:00:00:00:00:0a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in(host, "plug", func() error { return errors.Join(l.PlugTrunk(trunk, mac), l.PlugBranch(branch, trunk, 11)) })
+	in(host, "branch of a task", func() error {
+		parent, err := netlink.LinkByName("eni" + trunk)
+		if err != nil {
+			return err
+		}
+		if parent.Attrs().HardwareAddr.String() != mac.String() {
+			t.Errorf("hardware address %s", parent.Attrs().HardwareAddr)
+		}
+		vlan := &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "branch", ParentIndex: parent.Attrs().Index}, VlanId: 11}
+		return errors.Join(netlink.LinkSetUp(parent), netlink.LinkAdd(vlan), netlink.LinkSetNsFd(vlan, int(task.Fd())))
+	})
+	in(task, "configure", func() error {
+		link, err := netlink.LinkByName("branch")
+		if err != nil {
+			return err
+		}
+		a, err := netlink.ParseAddr("10.200.0.11/24")
+		return errors.Join(err, netlink.AddrAdd(link, a), netlink.LinkSetUp(link))
+	})
+	var listener net.Listener
+	in(host, "listen", func() (err error) {
+		listener, err = net.Listen("tcp", "10.200.0.2:0")
+		return err
+	})
+	defer func() { _ = listener.Close() }()
+	in(task, "from a task to the host", func() error {
+		conn, err := net.DialTimeout("tcp", listener.Addr().String(), 5*time.Second)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
+	in(host, "unplug", func() error {
+		ids, err := l.Plugged()
+		if len(ids) != 2 {
+			t.Errorf("plugged: %v", ids)
+		}
+		// The branch goes with its trunk, and may be unplugged all the same.
+		return errors.Join(err, l.Unplug(trunk), l.Unplug(branch))
+	})
+	in(host, "down", func() error { return l.Down(dir) })
+}
+
+func newNamespace(t *testing.T) ns.NetNS {
+	t.Helper()
+	made, err := ns.TempNetNS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = made.Close() })
+	return made
+}
