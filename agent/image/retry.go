@@ -49,7 +49,7 @@ var (
 	definiteTexts  = []string{
 		"manifest unknown", "name unknown", "repository does not exist", "no matching manifest",
 		"denied: ", "unauthorized: ", "401 unauthorized", "403 forbidden", "authentication required", "no basic auth credentials",
-		"invalid reference format",
+		"invalid reference format", "repository name must not be more than", "no manifest found for full image id",
 	}
 )
 

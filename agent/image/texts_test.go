@@ -47,6 +47,8 @@ func TestDefiniteAnswers(t *testing.T) {
 		`failed to resolve reference "docker.io/library/a:1": docker.io/library/a:1: not found`:                                                 true,
 		`unexpected status from HEAD request to https://r.tld/v2/a/manifests/1: 403 Forbidden`:                                                  true,
 		`failed to resolve reference "docker.io/library/a:1": failed to do request: Head "https://r.tld": dial tcp: lookup r.tld: no such host`: false,
+		"repository name must not be more than 255 characters":                                                                                  true,
+		"Error response from daemon: no manifest found for full image ID":                                                                       true,
 		"toomanyrequests: Rate exceeded":                                                                                                        false,
 		"toomanyrequests: You have reached your pull rate limit. denied: try later":                                                             false,
 		"dial tcp: lookup r.tld on 10.0.0.2:53: server misbehaving":                                                                             false,
