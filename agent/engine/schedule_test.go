@@ -52,6 +52,12 @@ func (o op) String() string {
 		what = fmt.Sprintf("kill a container, remove it: %t", o.hard)
 	case opCrash:
 		what = fmt.Sprintf("crash, agent away for %s", o.wait)
+		if o.hard {
+			what += ", Docker away until it has started"
+		}
+		if o.call != "" {
+			what += ", and the first list hangs"
+		}
 	case opDockerAway:
 		what = fmt.Sprintf("Docker away for %s, containers end: %t", o.wait, o.hard)
 	case opFail:
@@ -154,7 +160,10 @@ func randomSchedule(seed uint64) schedule {
 		case 5:
 			o.kind, o.hard = opKill, rng.IntN(2) == 0
 		case 6, 7:
-			o.kind, o.wait = opCrash, milliseconds(rng, 3000)
+			o.kind, o.wait, o.hard = opCrash, milliseconds(rng, 3000), rng.IntN(4) == 0
+			if rng.IntN(6) == 0 {
+				o.call = "list"
+			}
 		case 8:
 			o.kind, o.wait, o.hard = opDockerAway, milliseconds(rng, 10000), rng.IntN(2) == 0
 		case 9:
@@ -243,6 +252,9 @@ func (o op) simpler() []op {
 	}
 	if o.hard {
 		add(func(c *op) { c.hard = false })
+	}
+	if o.kind == opCrash && o.call != "" {
+		add(func(c *op) { c.call = "" })
 	}
 	if o.task != nil {
 		for _, t := range o.task.simpler() {

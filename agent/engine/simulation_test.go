@@ -111,8 +111,18 @@ func (r *rig) play(s schedule) (arns []string, err error) {
 			r.docker.kill(o.hard)
 		case o.kind == opCrash:
 			r.crash()
+			if o.hard {
+				r.docker.setDown(true, false)
+			}
 			time.Sleep(o.wait)
+			if o.call != "" {
+				r.onDocker(func(d *fakeDocker) { d.hangs[o.call] = hang{wait: 20 * time.Second} })
+			}
 			r.boot()
+			if o.hard {
+				time.Sleep(100 * time.Millisecond)
+				r.docker.setDown(false, false)
+			}
 			<-r.engine.Ready()
 		case o.kind == opDockerAway:
 			r.docker.setDown(true, o.hard)
