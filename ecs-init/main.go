@@ -53,6 +53,7 @@ func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr, action.ThisHost)) }
 func run(args []string, stdout, stderr io.Writer, host func() action.Host) int {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() { usage(stderr, args[0]) }
 	switch err := flags.Parse(args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -96,10 +97,10 @@ func version(stdout io.Writer) int {
 	return exitOK
 }
 
-func usage(stdout io.Writer, program string) {
-	fmt.Fprintf(stdout, "Usage: %s ACTION\n\n Available actions:\n", program)
+func usage(w io.Writer, program string) {
+	fmt.Fprintf(w, "Usage: %s ACTION\n\n Available actions:\n", program)
 	for _, a := range actions {
-		fmt.Fprintf(stdout, "  %-15s  %s\n", a.name, a.description)
+		fmt.Fprintf(w, "  %-15s  %s\n", a.name, a.description)
 	}
-	fmt.Fprintln(stdout)
+	fmt.Fprintln(w)
 }
