@@ -47,6 +47,9 @@ type conversations struct {
 	manifest int64
 }
 
+// listenPatience is how long the sessions wait for introspection: whoever sees that ECS has the agent may ask it at once.
+const listenPatience = 500 * time.Millisecond
+
 // start starts all of them.
 func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoints *taskEndpoints) {
 	a, registered := c.agent, c.registered
@@ -54,6 +57,8 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 	a.followENIs(ctx, parts, registered.Cluster, c.tasks)
 	control, telemetry := c.sessions()
 	introspection := c.introspection(control, telemetry)
+	listening, heard := context.WithTimeout(ctx, listenPatience)
+	introspection.Listening = heard
 	parts.Go(func() error { return introspection.Run(ctx) })
 	parts.Go(func() error { return c.cleaner.Run(ctx) })
 	if a.cfg.SpotInstanceDrainingEnabled {
@@ -69,6 +74,7 @@ func (c *conversations) start(ctx context.Context, parts *errgroup.Group, endpoi
 	})
 	for _, session := range []interface{ Run(context.Context) error }{telemetry, control} {
 		parts.Go(func() error {
+			<-listening.Done()
 			select {
 			case <-c.tasks.Ready():
 				return session.Run(ctx)

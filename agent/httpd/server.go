@@ -47,6 +47,8 @@ type Server struct {
 	Handler http.Handler
 	// WriteTimeout replaces the 5 s of every answer when not zero.
 	WriteTimeout time.Duration
+	// Listening is called whenever the server listens (again). Optional.
+	Listening func()
 
 	listen      func(ctx context.Context) (net.Listener, error) // for tests
 	connections int                                             // at most; for tests
@@ -83,6 +85,9 @@ func (s Server) serve(ctx context.Context) (served bool, err error) {
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return false, err
+	}
+	if s.Listening != nil {
+		s.Listening()
 	}
 	connections := bound(listener, s.connections)
 	server := &http.Server{

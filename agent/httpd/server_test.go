@@ -177,3 +177,20 @@ func fetch(address, request string) string {
 	}
 	return string(answer)
 }
+
+func TestAServerTellsThatItListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		tries, told := 0, 0
+		s := Server{Name: "test", Listening: func() { told = tries }, listen: func(context.Context) (net.Listener, error) {
+			if tries++; tries < 3 {
+				return nil, errors.New("address in use")
+			}
+			cancel()
+			return failing{}, nil
+		}}
+		if err := s.Run(ctx); err != nil || told != 3 {
+			t.Errorf("%v, told after %d tries", err, told)
+		}
+	})
+}
