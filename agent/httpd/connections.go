@@ -7,7 +7,7 @@ import (
 )
 
 // maxConnections bounds the open connections of a server, and with them its memory.
-const maxConnections = 16384
+const maxConnections = 10240
 
 // connectionLimit is the bound for a process that may have so many open files. Whatever containers do, most of them are left
 // for the agent's own work: Docker is behind a connection, too.

@@ -12,7 +12,7 @@ import (
 )
 
 func TestConnectionLimit(t *testing.T) {
-	for files, want := range map[uint64]int{0: 16, 30: 16, 40000: 10000, 1024: 256, 65536: 16384, 1 << 20: 16384, math.MaxUint64: 16384} {
+	for files, want := range map[uint64]int{0: 16, 30: 16, 40000: 10000, 1024: 256, 65536: 10240, 1 << 20: 10240, math.MaxUint64: 10240} {
 		if got := connectionLimit(files); got != want {
 			t.Errorf("%d open files: %d connections, want %d", files, got, want)
 		}
