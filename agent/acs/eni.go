@@ -48,7 +48,7 @@ func (e *wireENI) check() error {
 }
 
 func (e *wireENI) protocol() string {
-	if e.Protocol == nil {
+	if e.Protocol == nil || *e.Protocol == "" {
 		return task.ENIDefault
 	}
 	return *e.Protocol
