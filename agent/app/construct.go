@@ -62,7 +62,6 @@ func (a *agent) construct(ctx context.Context) (err error) {
 	if a.cfg.External {
 		a.metadata = imds.Blackholed()
 	}
-	logger.Debug("Loaded config: " + a.cfg.String())
 	if a.docker, err = docker.Connect(ctx, a.cfg.DockerEndpoint); err != nil {
 		return err
 	}

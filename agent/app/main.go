@@ -121,5 +121,4 @@ func printVersion() {
 	if version.GitDirty {
 		fmt.Println("\tDirty: true")
 	}
-	fmt.Printf("\tGo: %s\n", runtime.Version())
 }

@@ -214,7 +214,7 @@ func parsePidsLimit(text string) (int, error) {
 func parseCPUPeriod(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err == nil && d != 0 && (d < minCPUPeriod || d > maxCPUPeriod) {
-		err = errors.New("out of range")
+		err = fmt.Errorf("out of range, allowed is %v–%v", minCPUPeriod, maxCPUPeriod)
 	}
 	return d, err
 }

@@ -42,7 +42,11 @@ func (l *loader) clamp(cfg *Config) {
 		if !isNumber || n >= s.min || s.fatalName != "" {
 			continue
 		}
-		l.warnf("Invalid value %v for %s, using the default %s. Allowed: %s", valueOf(cfg, s.fieldName()), s.name(), s.defaultText(), s.allowedText())
+		allowed := s.allowedText()
+		if s.min == 0 {
+			allowed += ", not negative"
+		}
+		l.warnf("Invalid value %v for %s, using the default %s. Allowed: %s", valueOf(cfg, s.fieldName()), s.name(), s.defaultText(), allowed)
 		setField(cfg, s.fieldName(), s.defaultValue(cfg))
 	}
 
