@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/docker/dockertest"
 	"github.com/aws/amazon-ecs-agent/misc/e2e/rig"
 )
 
@@ -180,6 +181,41 @@ func (h *host) nothingLeft(arns ...string) {
 	if left := h.left(ids...); len(left) > 0 {
 		h.t.Errorf("the agent has forgotten the tasks, but there is %q", left)
 	}
+}
+
+// An agent that is killed while it fetches a registry's password and a router's own configuration begins anew.
+func TestKilledWhileRegistryAndRouterAreFetchedFor(t *testing.T) {
+	registry := dockertest.StartRegistry(t, true)
+	h := newRoutersHost(t, "--aws-data", awsData(t, registry, dockertest.Password))
+	h.env["AWS_ENDPOINT_URL"] = h.Endpoint
+	h.start()
+	d := h.everyResource()
+	d["executionRoleArn"] = executionRole
+	private := container("private", "wait")
+	private["image"] = registry.Push(t, dockertest.Name("private")+":1")
+	dockertest.RemoveImage(t, private["image"].(string))
+	private["repositoryCredentials"] = map[string]string{"credentialsParameter": secretPrefix + "registry-AbCdEf"}
+	containers := append(d["containerDefinitions"].([]any), private)
+	d["containerDefinitions"] = containers
+	containers[1].(map[string]any)["firelensConfiguration"] = map[string]any{"type": "fluentbit",
+		"options": map[string]string{"config-file-type": "s3", "config-file-value": "arn:aws:s3:::bucket/router.conf"}}
+	_, err := h.Spoil(h.ctx(), rig.Fault{"operation": "Get*", "action": "delay", "delayMs": 60_000})
+	h.must(err)
+	name := h.register(d)
+	runs, stopped := h.runTask(name), h.runTask(name)
+	h.poll("the calls to be under way", func() (bool, error) {
+		c := h.calls()
+		return c["GetObject"] >= 2 && c["GetSecretValue"] >= 2, nil
+	})
+	h.agent.Kill()
+	h.must(h.Stop(h.ctx(), stopped, "meanwhile"))
+	h.must(h.Heal(h.ctx()))
+	h.start()
+	h.checkContainers(h.await("RUNNING", runs)[0])
+	h.await("STOPPED", stopped)
+	h.must(h.Stop(h.ctx(), runs, "enough"))
+	h.await("STOPPED", runs)
+	h.nothingLeft(runs, stopped)
 }
 
 // TestKilledWhileResourcesAreMade kills the agent at random moments of the start of tasks. Each task comes up with all it

@@ -28,9 +28,10 @@ const (
 func awsData(t *testing.T, registry *dockertest.Registry, password string) (dir string) {
 	t.Helper()
 	files := map[string]string{
-		"parameters.json":     `{"/db/password":{"$versions":[{"value":"` + canary + `-first","labels":["former"]},{"value":"` + canary + `-parameter"}]},"/log/tag":"` + canary + `-tag","/log/size":"` + canary + `-size"}`,
-		"secrets.json":        fmt.Sprintf(`{"db":{"user":"%[1]s-user","password":"%[1]s-password"},"rotated":{"$versions":[{"value":{"user":"%[1]s-old"}},{"value":"%[1]s-new"}]},"registry":{"username":%[2]q,"password":%[3]q}}`, canary, dockertest.User, password),
-		"s3/bucket/dir/a.env": "FROM_FILE=" + canary + "-file\nDB_USER=ignored\n",
+		"parameters.json":       `{"/db/password":{"$versions":[{"value":"` + canary + `-first","labels":["former"]},{"value":"` + canary + `-parameter"}]},"/log/tag":"` + canary + `-tag","/log/size":"` + canary + `-size"}`,
+		"secrets.json":          fmt.Sprintf(`{"db":{"user":"%[1]s-user","password":"%[1]s-password"},"rotated":{"$versions":[{"value":{"user":"%[1]s-old"}},{"value":"%[1]s-new"}]},"registry":{"username":%[2]q,"password":%[3]q}}`, canary, dockertest.User, password),
+		"s3/bucket/router.conf": "# nothing more\n",
+		"s3/bucket/dir/a.env":   "FROM_FILE=" + canary + "-file\nDB_USER=ignored\n",
 	}
 	if registry != nil {
 		files["registry.json"] = fmt.Sprintf(`{"address":%q,"username":%q,"password":%q}`, registry.Addr, dockertest.User, password)
