@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/amazon-ecs-agent/agent/task"
+	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 )
 
 func TestParse(t *testing.T) {
@@ -65,20 +65,41 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Whatever an ARN says, its file is below the directory of the task.
+// Whatever an ARN says, its file is below the directory of the task, and nothing else is written or removed.
 func FuzzPathsStayInside(f *testing.F) {
-	for _, seed := range []string{"bucket/app.env", "bucket/../../x", "../x/y", "b/a\\..\\..\\x", "b//etc/passwd", "b/./../..", "b/tmp_env/x"} {
+	for _, seed := range []string{"bucket/app.env", "bucket/../../x", "../x/y", "b/a\\..\\..\\x", "b//etc/passwd", "b/./../..", "b/tmp_env/x", "b/\x00", "b/" + strings.Repeat("d/", 500), "tmp_env/..", ".../..."} {
 		f.Add("arn:aws:s3:::" + seed)
 	}
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, value string) {
-		o, err := locate(task.EnvironmentFile{Value: value})
-		if err != nil {
+		bucket, key, err := awsapi.ParseObjectARN(value)
+		if err != nil || len(key) > 1024 { // longer ones are no keys in Amazon S3
 			return
 		}
-		path := filepath.Join(dir, o.path)
-		if rel, err := filepath.Rel(dir, path); err != nil || rel == "." || rel == ".." || strings.HasPrefix(rel, ".."+string(os.PathSeparator)) {
-			t.Errorf("%q leads to %q", value, path)
+		k := newCraft(t, &fakeS3{objects: map[string]string{bucket + "/" + key: "A=1"}})
+		tk := withFiles(value)
+		created := create(t, k, tk)
+		const inside = "envfiles/mycluster/3de392df6bfa470b97edaa6f482cd7a0/"
+		above := filepath.Dir(k.Dir)
+		for name := range files(t, above) {
+			if !strings.HasPrefix(name, inside) {
+				t.Errorf("%q was written for %q", name, value)
+			}
+		}
+		got, err := k.Variables(tk, tk.Containers[0])
+		if created == nil && (err != nil || len(got) != 1 || got[0]["A"] != "1") {
+			t.Errorf("%q: read %v, %v", value, got, err)
+		}
+		if created != nil && len(files(t, above)) > 0 {
+			t.Errorf("%q: %v, and files are left", value, created)
+		}
+		if err := k.Remove(t.Context(), tk, &tk.Resources[0]); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(k.Dir); err == nil {
+			t.Errorf("%q: directories are left", value)
+		}
+		if _, err := os.Stat(above); err != nil {
+			t.Errorf("%q: too much was removed", value)
 		}
 	})
 }
