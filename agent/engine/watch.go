@@ -69,7 +69,11 @@ func (e *Engine) whileOpen(ctx context.Context, ended <-chan error) error {
 		case err := <-ended:
 			return err
 		case <-resync.C:
-			if err := e.compare(ctx, patience); err != nil {
+			err, over := e.compareUnless(ctx, ended, patience)
+			if over {
+				return err
+			}
+			if err != nil {
 				pause := pauses.Next()
 				if ctx.Err() == nil {
 					logger.Warn("Cannot compare tasks with Docker; trying again", logger.Err(err), logger.F("pause", pause.String()))
@@ -108,6 +112,23 @@ func (e *Engine) deliver(event task.RuntimeEvent) {
 		return
 	}
 	o.box.put(RuntimeNews{Container: name, Event: event})
+}
+
+// compareUnless compares, unless the stream ends meanwhile: then over is set, and the error is the stream's. A list that hangs
+// does not keep it from being opened again.
+func (e *Engine) compareUnless(ctx context.Context, ended <-chan error, patience time.Time) (err error, over bool) {
+	comparing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- e.compare(comparing, patience) }()
+	select {
+	case err := <-done:
+		return err, false
+	case err := <-ended:
+		cancel()
+		<-done
+		return err, true
+	}
 }
 
 // compare lists all containers and tells each task what was found of it. The first time, this brings the tasks of the

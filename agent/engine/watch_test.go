@@ -147,6 +147,29 @@ func TestAStopWithoutAListAsksDocker(t *testing.T) {
 	})
 }
 
+// TestAListThatHangsDoesNotDelayTheNextStream: what happened while there was none is found out at once.
+func TestAListThatHangsDoesNotDelayTheNextStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(1)
+		runtime := hungList{r.docker, &atomic.Bool{}, ""}
+		r.bootOn(runtime)
+		<-r.engine.Ready()
+		r.accept(t, containers(&task.Container{Name: "web", Essential: true}))
+		time.Sleep(time.Second)
+		runtime.hung.Store(true)
+		time.Sleep(listEvery + 31*time.Second) // the next list is under way
+		runtime.hung.Store(false)
+		r.docker.setDown(true, true)
+		r.docker.setDown(false, false)
+		time.Sleep(5 * time.Second)
+		if code := r.exitCode("web"); r.taskStatus() != task.Stopped || code == nil || *code != 137 {
+			t.Errorf("task is %s, exit code %v", r.taskStatus(), code)
+		}
+		r.cancel()
+		<-r.done
+	})
+}
+
 // TestInspectsThatHangDoNotHoldUpOthers: more of them than may be under way at once.
 func TestInspectsThatHangDoNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
