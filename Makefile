@@ -27,7 +27,8 @@ TESTFLAGS ?=
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z][a-z0-9 -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## (.*)/  \1\t\2/' | expand -t 20
+	@awk '/^## / { print "\n" substr($$0, 4) ":" } \
+		/^[a-z][a-z0-9 -]*:.*## / { name = text = $$0; sub(/:.*/, "", name); sub(/.*## /, "", text); printf "  %-18s%s\n", name, text }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  BUILDER_IMAGE=<image with Go>  compiles inside a container instead of with the local Go'
 
@@ -68,6 +69,11 @@ local-ecs: go ## out/local-ecs, the local control plane
 
 example-image: go ## the image of the example tasks, amazon/ecs-example-web:latest
 	scripts/with-docker.sh misc/example-web/build.sh
+
+.PHONY: clean
+clean: ## remove out/
+	@[ ! -d out ] || chmod -R u+w out
+	rm -rf out
 
 ## try
 
@@ -120,11 +126,6 @@ lint: go ## gofmt, vet, staticcheck, other platforms, shellcheck
 	scripts/lint.sh
 
 include ecs-init/ecs-init.mk
-
-.PHONY: clean
-clean: ## remove out/
-	@[ ! -d out ] || chmod -R u+w out
-	rm -rf out
 
 .PHONY: go go-race
 go:
