@@ -399,7 +399,10 @@ func (e *Engine) admit(o *owner) {
 	}
 	told := ""
 	e.admission.request(t, waiter{
-		grant: func() { o.box.put(Admitted{}) },
+		grant: func() {
+			logger.Info("Resources successfully consumed, continue to task creation", logger.F("taskARN", t.ARN))
+			o.box.put(Admitted{})
+		},
 		refuse: func(reason string) {
 			logger.Error("Error consuming resources due to invalid task config", logger.F("taskARN", t.ARN), logger.F("reason", reason))
 			o.box.put(Ended{reason})
@@ -412,7 +415,7 @@ func (e *Engine) admit(o *owner) {
 			if never {
 				logger.Warn("Task can never fit this container instance; it waits until it is stopped", logger.F("taskARN", t.ARN), logger.F("missing", reason))
 			} else {
-				logger.Info("Task waits for host resources", logger.F("taskARN", t.ARN), logger.F("missing", reason))
+				logger.Info("Resources not consumed, enough resources not available", logger.F("taskARN", t.ARN), logger.F("missing", reason))
 			}
 			o.box.put(Queued{reason, never})
 		},

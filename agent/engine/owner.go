@@ -274,6 +274,9 @@ func (e *Engine) perform(ctx context.Context, t *task.Task, s Step) Event {
 		e.sync("Cannot save that the network of a task is set up", t)
 		done.Connection, done.Err = e.runtime.Provision(ctx, t, c)
 	case task.StepStop:
+		if c.Known == task.ContainerStopped {
+			logger.Warn("Stopped container came back; re-stopping it once", logger.F("taskARN", t.ARN), logger.F("containerName", c.Name), logger.F("runtimeID", c.RuntimeID))
+		}
 		done.TornDown = e.tearDown(ctx, t, c)
 		done.State, done.Err = e.runtime.Stop(ctx, t, c)
 		if done.Err != nil && !errors.Is(done.Err, task.ErrGone) && ctx.Err() == nil {

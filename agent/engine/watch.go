@@ -2,6 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -50,12 +54,25 @@ func (e *Engine) watch(ctx context.Context) error {
 			break
 		}
 		pause := pauses.Next()
-		logger.Warn("Docker events stream ended; opening it again", logger.Err(err), logger.F("pause", pause.String()))
+		logStreamEnd(err, isClosed(opened), pauses.Failures, pause)
 		if backoff.Sleep(ctx, pause) != nil {
 			break
 		}
 	}
 	return nil
+}
+
+// logStreamEnd tells that there is no stream. Attempts to open one are told of more and more rarely.
+func logStreamEnd(err error, open bool, failures int, pause time.Duration) {
+	fields := []logger.Field{logger.Err(err), logger.F("pause", pause.String())}
+	switch {
+	case open && errors.Is(err, io.EOF):
+		logger.Info("Docker events stream closed; opening it again", fields...)
+	case open:
+		logger.Error(fmt.Sprintf("Docker events stream closed with error: %v", err), fields[1])
+	case bits.OnesCount(uint(failures)) == 1:
+		logger.Error("Could not connect to docker daemon", fields...)
+	}
 }
 
 // whileOpen compares everything with the runtime once the stream is open, and again now and then, until it ends.
