@@ -89,6 +89,30 @@ func TestTypedVolumeIsNotClaimed(t *testing.T) {
 	}
 }
 
+// A volume that is only a place for an attachment's has to have one.
+func TestVolumesThatAttachmentsDescribe(t *testing.T) {
+	attachment := json.RawMessage(`[{"attachmentType":"s3files","attachmentProperties":[{"name":"volumeName","value":"v"},{"name":"volumeId","value":"i"}]}]`)
+	for _, kind := range []string{"", `,"type":"attachment"`} {
+		in, err := convert(wireOf(t, map[string]any{"volumes": json.RawMessage(`[{"name":"v"` + kind + `}]`), "attachments": attachment}))
+		if err != nil || len(in.task.Volumes) != 1 || in.task.Volumes[0].Type != task.VolumeS3Files {
+			t.Errorf("%q: %v", kind, err)
+		}
+	}
+	for kind, want := range map[string]string{
+		"attachment": `invalid volume: no attachment of the task describes volume "w"`,
+		"s3files":    "invalid volume: empty s3files volume configuration",
+	} {
+		_, err := convert(wireOf(t, map[string]any{"volumes": json.RawMessage(`[{"name":"w","type":"` + kind + `"}]`), "attachments": attachment}))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v", kind, err)
+		}
+		var saved task.Volume
+		if err := json.Unmarshal([]byte(`{"name":"w","type":"`+kind+`"}`), &saved); kind == "s3files" && (err == nil || err.Error() != want) {
+			t.Errorf("%s in agent.db: %v", kind, err)
+		}
+	}
+}
+
 // What the payload says about a volume, and what agent.db says about it, are read alike.
 func TestVolumesAreThoseOfTheModel(t *testing.T) {
 	for _, text := range []string{

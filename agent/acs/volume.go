@@ -49,7 +49,7 @@ func volumes(list []*wireVolume, claimed map[string]bool) ([]task.Volume, error)
 		if w == nil || w.Name == "" {
 			return nil, task.ErrVolumeNoName
 		}
-		if w.Type == "" && claimed[w.Name] {
+		if (w.Type == "" || w.Type == task.VolumeAttachment) && claimed[w.Name] {
 			out = append(out, task.Volume{Name: w.Name, Type: task.VolumeAttachment})
 			continue
 		}
@@ -95,6 +95,10 @@ func volume(w *wireVolume) (task.Volume, error) {
 			return v, task.ErrVolumeNoConfig
 		}
 		return v, configure(&v, w.FSx)
+	case task.VolumeS3Files: // their configuration comes as an attachment
+		return v, task.ErrVolumeNoS3Files
+	case task.VolumeAttachment:
+		return v, fmt.Errorf("invalid volume: no attachment of the task describes volume %q", w.Name)
 	default:
 		return v, fmt.Errorf("unrecognized volume type: %q", w.Type)
 	}

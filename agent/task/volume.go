@@ -63,8 +63,9 @@ type DockerVolume struct {
 
 // Volume errors; the texts reach users in the task's stopped reason.
 var (
-	ErrVolumeNoName   = errors.New("invalid Volume; must include a name")
-	ErrVolumeNoConfig = errors.New("invalid volume: empty volume configuration")
+	ErrVolumeNoName    = errors.New("invalid Volume; must include a name")
+	ErrVolumeNoConfig  = errors.New("invalid volume: empty volume configuration")
+	ErrVolumeNoS3Files = errors.New("invalid volume: empty s3files volume configuration")
 )
 
 // hostVolume is the "host" member: sourcePath for binds, hostPath for the Docker volume behind an empty host volume.
@@ -99,6 +100,9 @@ func (v *Volume) UnmarshalJSON(data []byte) error {
 	}
 	config, present := members[key]
 	if !present || string(config) == "null" {
+		if v.Type == VolumeS3Files {
+			return ErrVolumeNoS3Files
+		}
 		return ErrVolumeNoConfig
 	}
 	switch v.Type {
