@@ -17,12 +17,9 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/introspection"
 	"github.com/aws/amazon-ecs-agent/agent/httpd/metadata"
-	"github.com/aws/amazon-ecs-agent/agent/image"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	"github.com/aws/amazon-ecs-agent/agent/registration"
-	"github.com/aws/amazon-ecs-agent/agent/report"
-	"github.com/aws/amazon-ecs-agent/agent/stats"
 	"github.com/aws/amazon-ecs-agent/agent/store"
 	"github.com/aws/amazon-ecs-agent/agent/tcs"
 	"github.com/aws/amazon-ecs-agent/agent/turnstile"
@@ -35,16 +32,9 @@ const manifestSaveLimit = 10 * time.Second
 
 // conversations are what runs once the instance is registered.
 type conversations struct {
-	agent      *agent
-	tasks      *engine.Engine
-	stats      *stats.Collector
-	reporter   *report.Reporter
-	images     *image.Puller
-	cleaner    *image.Cleaner
+	*life
 	registered registration.Result
 	place      <-chan place
-	// manifest is the number of the last task manifest.
-	manifest int64
 }
 
 // listenPatience is how long the sessions wait for introspection: whoever sees that ECS has the agent may ask it at once.
@@ -183,7 +173,7 @@ func (c *conversations) control(checkHealth func(context.Context), deregistered 
 		Engine:               c.tasks,
 		ENIs:                 a.enis,
 		Credentials:          &a.roles,
-		Manifest:             newManifestNumber(a.store, c.manifest),
+		Manifest:             newManifestNumber(a.store, c.identity.ManifestSequence),
 		CheckHealth:          checkHealth,
 		Deregistered:         deregistered,
 		Updates:              c.updates(),

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,21 +26,8 @@ const endLimit = 5 * time.Second
 // start runs the agent: state first, then the tasks that run already and what they need (metadata, credentials), then
 // registration, then the conversations with ECS. It returns when ctx ends or a part fails.
 func (a *agent) start(ctx context.Context) error {
-	if err := registration.CheckCloudInit(ctx, a.metadata, registration.CloudInitResult); !a.cfg.External && err != nil {
-		return err
-	}
-	if err := a.checkRuntime(ctx); err != nil {
-		return err
-	}
-	host, err := registration.HostResources(registration.ReadHost(), a.cfg)
+	host, err := a.examineHost(ctx)
 	if err != nil {
-		return err
-	}
-	if a.gpu, err = a.readGPUs(); err != nil {
-		return err
-	}
-	a.cgroups = a.findCgroups(ctx)
-	if err := a.setUpLimits(ctx); err != nil {
 		return err
 	}
 	identity, state, err := a.restore(ctx)
@@ -54,73 +40,35 @@ func (a *agent) start(ctx context.Context) error {
 	if a.cfg.Cluster = identity.Cluster; a.cfg.Cluster == "" {
 		a.cfg.Cluster = registration.DefaultCluster // what containers, reports and metadata name until registration says more
 	}
-	a.metrics = a.newMetrics()
-	reporter := report.New(a.ecs)
-	var instanceID atomic.Value // of string; asked for below if it is not known
-	instanceID.Store(identity.InstanceID)
-	resources := a.newResources(func() string { return instanceID.Load().(string) })
-	images := image.New(a.cfg, a.docker, a.store, a.registryAuth(resources))
-	if err := images.Restore(); err != nil {
-		return terminal(err)
-	}
-	tasksEngine, err := a.newEngine(host, resources, images, reporter, identity)
-	if err != nil {
+	l := &life{agent: a, host: host, identity: identity, state: state}
+	if err := l.assemble(ctx); err != nil {
 		return err
 	}
-	cleaner, err := a.newCleaner(ctx, images, tasksEngine)
-	if err != nil {
-		return err
-	}
-	resources.envfiles.Sweep(state.Tasks)
-	tasksEngine.Restore(state.Tasks)
-	a.enis.Restore(state.Attachments, time.Now())
-	collector := a.newCollector(tasksEngine)
-
-	// What runs ends with ctx or with the first part that fails, and is waited for.
-	parts, partsCtx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return logger.RunStackDumps(partsCtx) })
-	parts.Go(func() error { return tasksEngine.Run(partsCtx) })
-	parts.Go(func() error {
-		a.restoreCgroups(partsCtx, state.Tasks)
-		return nil
-	})
-	if !a.store.Enabled() {
-		parts.Go(func() error {
-			if id, err := registration.InstanceID(partsCtx, a.metadata); err == nil {
-				instanceID.Store(id)
-			}
-			return nil
-		})
-	}
-	parts.Go(func() error {
-		reportLost(partsCtx, tasksEngine, state.Lost)
-		return nil
-	})
-	parts.Go(func() error { return measure(partsCtx, collector, tasksEngine) })
-	endpoints := a.serveTasks(partsCtx, parts, tasksEngine, collector, identity)
-	place := a.findPlace(partsCtx, parts)
-	parts.Go(func() error {
-		a.prepull(partsCtx, parts, images)
-		registered, err := a.register(partsCtx, identity, host)
-		if err != nil {
-			return err
-		}
-		a.tellInstance(partsCtx, registered)
-		parts.Go(func() error {
-			a.completeMetadataFiles(partsCtx, tasksEngine)
-			return nil
-		})
-		(&conversations{agent: a, tasks: tasksEngine, stats: collector, reporter: reporter, images: images, cleaner: cleaner, registered: registered,
-			place: place, manifest: identity.ManifestSequence}).start(partsCtx, parts, endpoints)
-		return nil
-	})
-	err = waitFor(ctx, parts)
-	tasksEngine.Conclude()
-	if saveErr := a.store.FinalSave(tasksEngine.Tasks()); saveErr != nil && err == nil {
+	err = l.run(ctx)
+	l.tasks.Conclude()
+	if saveErr := a.store.FinalSave(l.tasks.Tasks()); saveErr != nil && err == nil {
 		logger.Critical("Error saving state before final shutdown", logger.Err(saveErr))
 		return terminal(saveErr)
 	}
 	return err
+}
+
+// examineHost finds out what the host offers and makes it ready for limits of tasks.
+func (a *agent) examineHost(ctx context.Context) (host registration.Resources, err error) {
+	if err := registration.CheckCloudInit(ctx, a.metadata, registration.CloudInitResult); !a.cfg.External && err != nil {
+		return host, err
+	}
+	if err := a.checkRuntime(ctx); err != nil {
+		return host, err
+	}
+	if host, err = registration.HostResources(registration.ReadHost(), a.cfg); err != nil {
+		return host, err
+	}
+	if a.gpu, err = a.readGPUs(); err != nil {
+		return host, err
+	}
+	a.cgroups = a.findCgroups(ctx)
+	return host, a.setUpLimits(ctx)
 }
 
 // waitFor waits for the parts of the agent, but not for ever once the end was asked for.
