@@ -126,11 +126,14 @@ func (a *admission) request(t *task.Task, w waiter) {
 	a.admit()
 }
 
-// account takes the demand of a task that runs already, whether or not it fits.
-func (a *admission) account(t *task.Task) {
+// account takes the demand of a task that runs already, and tells what the host lacks for it; "" when it fits.
+func (a *admission) account(t *task.Task) (missing string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.take(t.ARN, demandOf(t))
+	need := demandOf(t)
+	missing = a.missing(need)
+	a.take(t.ARN, need)
+	return missing
 }
 
 func (a *admission) take(arn string, d demand) {

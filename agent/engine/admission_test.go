@@ -160,6 +160,20 @@ func TestAStoppingTaskKeepsItsShareOverARestart(t *testing.T) {
 	})
 }
 
+func TestWhatRunsIsCountedAlsoWhereItDoesNotFit(t *testing.T) {
+	a := newAdmission(HostResources{CPU: 1024, Memory: 1000})
+	if missing := a.account(onHost("A", 600, 80)); missing != "" {
+		t.Errorf("A lacks %q", missing)
+	}
+	if missing := a.account(onHost("B", 600, 80)); missing != "MEMORY (needs 600 MiB, 400 of 1000 free), PORTS_TCP (80 in use)" {
+		t.Errorf("B lacks %q", missing)
+	}
+	a.release(arnOf("A"))
+	if a.sum.memory != 600 || a.sum.tcp[80] != 1 {
+		t.Errorf("without A: %+v", a.sum)
+	}
+}
+
 // TestWhatRunsIsCountedBeforeAnybodyIsAdmitted: a task that waits may be older than one that runs.
 func TestWhatRunsIsCountedBeforeAnybodyIsAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -211,8 +211,12 @@ func (e *Engine) revive(owners []*owner, news func(*task.Task) Event) {
 		o.take(Apply(o.snap.Load(), news(o.snap.Load()), time.Now(), e.config.Rules))
 	}
 	for _, o := range owners {
-		if t := o.snap.Load(); hadShare(t) {
-			e.admission.account(t)
+		t := o.snap.Load()
+		if !hadShare(t) {
+			continue
+		}
+		if missing := e.admission.account(t); missing != "" {
+			logger.Critical("Tasks that run already take more than this host has for tasks", logger.F("taskARN", t.ARN), logger.F("missing", missing))
 		}
 	}
 	e.mu.RLock()
