@@ -77,25 +77,7 @@ func (a *API) launch(in *runTaskInput) (any, error) {
 				return nil
 			}
 		}
-		l := &control.Launch{
-			Cluster: c, Definition: d, Overrides: in.Overrides, Count: 1, Group: in.Group, StartedBy: in.StartedBy,
-			ClientToken: in.ClientToken, LaunchType: in.LaunchType, Constraints: in.PlacementConstraints,
-			Strategy: in.PlacementStrategy, Tags: in.Tags, Exec: in.EnableExecuteCommand, Network: in.NetworkConfiguration,
-		}
-		if l.Group == "" {
-			l.Group = "family:" + d.Family
-		}
-		if in.Count != nil {
-			l.Count = *in.Count
-		}
-		if in.PropagateTags == "TASK_DEFINITION" {
-			l.Tags = append(slices.Clone(d.Tags), in.Tags...)
-		}
-		for _, ref := range in.ContainerInstances {
-			_, id, _ := ecs.LastPart("container-instance", ref)
-			l.Instances = append(l.Instances, id)
-		}
-		tasks, failures, err = a.Control.Launch(tx, l)
+		tasks, failures, err = a.Control.Launch(tx, launchOf(in, c, d))
 		return err
 	})
 	if err != nil {
@@ -110,6 +92,29 @@ func (a *API) launch(in *runTaskInput) (any, error) {
 		a.Log.Info("no place for the task", "instance", f.Arn, "reason", f.Reason, "detail", f.Detail)
 	}
 	return map[string]any{"tasks": views, "failures": nonNil(failures)}, nil
+}
+
+// launchOf is what is asked for, with the defaults of the API.
+func launchOf(in *runTaskInput, c *state.Cluster, d *state.TaskDefinition) *control.Launch {
+	l := &control.Launch{
+		Cluster: c, Definition: d, Overrides: in.Overrides, Count: 1, Group: in.Group, StartedBy: in.StartedBy,
+		ClientToken: in.ClientToken, LaunchType: in.LaunchType, Constraints: in.PlacementConstraints,
+		Strategy: in.PlacementStrategy, Tags: in.Tags, Exec: in.EnableExecuteCommand, Network: in.NetworkConfiguration,
+	}
+	if l.Group == "" {
+		l.Group = "family:" + d.Family
+	}
+	if in.Count != nil {
+		l.Count = *in.Count
+	}
+	if in.PropagateTags == "TASK_DEFINITION" {
+		l.Tags = append(slices.Clone(d.Tags), in.Tags...)
+	}
+	for _, ref := range in.ContainerInstances {
+		_, id, _ := ecs.LastPart("container-instance", ref)
+		l.Instances = append(l.Instances, id)
+	}
+	return l
 }
 
 func checkLaunch(in *runTaskInput) error {

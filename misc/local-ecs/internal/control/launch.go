@@ -113,13 +113,37 @@ func (c *Control) startOn(tx *state.Tx, l *Launch, effective *ecs.TaskDefinition
 
 // create makes one task on a node and takes its share of it.
 func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *place.Node, eni *state.ENI) *state.Task {
-	cluster, id, now := l.Cluster.ClusterName, newID(), c.now()
+	t := c.newTask(l, d, node)
+	gpus := slices.Clone(node.FreeGPUs)
+	for i := range d.ContainerDefinitions {
+		def := &d.ContainerDefinitions[i]
+		container := newContainer(def, t.TaskArn, c.Names.Container(t.ClusterName, t.ID, NewUUID()))
+		if n := taskdef.GPUs(def); n > 0 {
+			container.GPUIDs, gpus = gpus[:n:n], gpus[n:]
+			if t.GPUs == nil {
+				t.GPUs = map[string][]string{}
+			}
+			t.GPUs[def.Name] = container.GPUIDs
+		}
+		t.Containers = append(t.Containers, container)
+	}
+	if eni != nil {
+		c.attach(t, eni)
+	}
+	node.Take(t)
+	tx.Tasks.Put(t.ID, t)
+	return t
+}
+
+// newTask is a task on a node, without its containers.
+func (c *Control) newTask(l *Launch, d *ecs.TaskDefinition, node *place.Node) *state.Task {
+	cluster, id, now, demand := l.Cluster.ClusterName, newID(), c.now(), taskdef.Demand(d)
 	t := &state.Task{
 		ID:          id,
 		ClusterName: cluster,
 		InstanceID:  node.Instance.ID,
 		ClientToken: l.ClientToken,
-		Demand:      taskdef.Demand(d),
+		Demand:      demand,
 		Task: ecs.Task{
 			Attachments:          []ecs.Attachment{},
 			AvailabilityZone:     c.Zone,
@@ -127,8 +151,8 @@ func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *p
 			Connectivity:         "CONNECTED",
 			ConnectivityAt:       now,
 			ContainerInstanceArn: node.Instance.ContainerInstanceArn,
-			CPU:                  strconv.Itoa(taskdef.Demand(d).CPU),
-			Memory:               strconv.Itoa(taskdef.Demand(d).Memory),
+			CPU:                  strconv.Itoa(demand.CPU),
+			Memory:               strconv.Itoa(demand.Memory),
 			CreatedAt:            now,
 			DesiredStatus:        ecs.Running,
 			LastStatus:           ecs.Pending,
@@ -162,24 +186,6 @@ func (c *Control) create(tx *state.Tx, l *Launch, d *ecs.TaskDefinition, node *p
 	if d.ExecutionRoleArn != "" {
 		t.ExecutionID = NewUUID()
 	}
-	gpus := slices.Clone(node.FreeGPUs)
-	for i := range d.ContainerDefinitions {
-		def := &d.ContainerDefinitions[i]
-		container := newContainer(def, t.TaskArn, c.Names.Container(cluster, id, NewUUID()))
-		if n := taskdef.GPUs(def); n > 0 {
-			container.GPUIDs, gpus = gpus[:n:n], gpus[n:]
-			if t.GPUs == nil {
-				t.GPUs = map[string][]string{}
-			}
-			t.GPUs[def.Name] = container.GPUIDs
-		}
-		t.Containers = append(t.Containers, container)
-	}
-	if eni != nil {
-		c.attach(t, eni)
-	}
-	node.Take(t)
-	tx.Tasks.Put(id, t)
 	return t
 }
 
