@@ -36,6 +36,14 @@ func newHost(t *testing.T, env map[string]string) *host {
 // newLab makes the lab, with more flags if need be, and starts local-ecs.
 func newLab(t *testing.T, flags ...string) *host {
 	t.Helper()
+	h := makeLab(t, flags...)
+	h.serve()
+	return h
+}
+
+// makeLab makes the lab alone.
+func makeLab(t *testing.T, flags ...string) *host {
+	t.Helper()
 	h := &host{t: t, dir: t.TempDir()}
 	data := filepath.Join(h.dir, "local-ecs")
 	err := run(h.ctx(), filepath.Join(programs, "local-ecs"), append([]string{"lab", "up", "--data-dir", data}, flags...)...)
@@ -49,16 +57,21 @@ func newLab(t *testing.T, flags ...string) *host {
 		}
 	})
 	h.must(run(h.ctx(), "ip", "route", "add", "default", "via", "10.200.0.1")) // as hosts have one
+	return h
+}
+
+// serve starts local-ecs, with more flags if need be.
+func (h *host) serve(flags ...string) {
+	h.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	h.must(err)
 	h.imds = l.Addr().String()
 	h.must(l.Close())
-	control, err := rig.StartControl(h.ctx(), rig.ControlOptions{Binary: filepath.Join(programs, "local-ecs"), Dir: h.dir, Cluster: "vpc", Faults: true, Args: []string{"--imds", h.imds}})
+	control, err := rig.StartControl(h.ctx(), rig.ControlOptions{Binary: filepath.Join(programs, "local-ecs"), Dir: h.dir, Cluster: "vpc", Faults: true, Args: append(flags, "--imds", h.imds)})
 	h.must(err)
 	h.Control = control
-	t.Cleanup(h.close)
+	h.t.Cleanup(h.close)
 	h.before = h.view()
-	return h
 }
 
 // start starts the agent, again after an end, and waits until it is connected.
