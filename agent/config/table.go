@@ -266,7 +266,7 @@ func limitSettings() []setting {
 func storageSettings(p platform) []setting {
 	return []setting{
 		{env: "ECS_SHARED_VOLUME_MATCH_FULL_CONFIG", key: "SharedVolumeMatchFullConfig", kind: triKind,
-			doc: "An existing shared volume must match driver, options and labels, not the name alone."},
+			doc: "An existing shared volume must have the labels and driver options of the task definition, not the name alone."},
 		{env: "ECS_VOLUME_PLUGIN_CAPABILITIES", key: "VolumePluginCapabilities", kind: listKind, def: []string{},
 			doc: "Features of the volume plug-in; each item is offered as `ecs.capability.<item>`. ecs-init sets `[\"efsAuth\"]`."},
 		{env: envEBS, key: "EBSTASupportEnabled", kind: twoStateKind, defText: "`true`",
