@@ -33,9 +33,12 @@ func dial(t *testing.T, address, request string) net.Conn {
 	return conn
 }
 
-// hear reads n bytes, for at most a fifth of the time after which silent connections are closed.
-func hear(conn net.Conn, n int) (string, error) {
-	_ = conn.SetReadDeadline(time.Now().Add(timeout / 5))
+// soon is shorter than the time after which silent connections are closed anyway.
+const soon = timeout * 4 / 5
+
+// hear reads n bytes.
+func hear(conn net.Conn, n int, limit time.Duration) (string, error) {
+	_ = conn.SetReadDeadline(time.Now().Add(limit))
 	text := make([]byte, n)
 	read, err := io.ReadFull(conn, text)
 	return string(text[:read]), err
@@ -46,25 +49,38 @@ const (
 	served    = "HTTP/1.1 200"
 )
 
-// TestTheLongestSilentConnectionMakesRoom has a limit of three connections, and a fourth.
+// closed reports whether the other end closes the connection within limit.
+func closed(conn net.Conn, limit time.Duration) bool {
+	var late net.Error
+	for {
+		if _, err := hear(conn, 1, limit); err != nil {
+			return !errors.As(err, &late) || !late.Timeout()
+		}
+	}
+}
+
+// TestTheLongestSilentConnectionMakesRoom has a limit of three connections, and more.
 func TestTheLongestSilentConnectionMakesRoom(t *testing.T) {
 	address, _ := serve(t, Server{Name: "test", connections: 3, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x") })})
-	idle := dial(t, address, keptAlive) // between two requests
-	if answer, err := hear(idle, len(served)); answer != served {
-		t.Fatalf("%q, %v", answer, err)
-	}
-	silent := dial(t, address, "")
-	slow := dial(t, address, keptAlive[:20])
-	for i, conn := range []net.Conn{idle, silent, slow} {
-		if answer, err := hear(dial(t, address, keptAlive), len(served)); answer != served {
-			t.Fatalf("%d connections have gone: %q, %v", i, answer, err)
+	wantServed := func(conn net.Conn) {
+		t.Helper()
+		if answer, err := hear(conn, len(served), soon); answer != served {
+			t.Fatalf("%q, %v", answer, err)
 		}
-		for { // the rest of an answer may be there
-			if _, err := hear(conn, 1); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatalf("connection %d: %v, want it closed", i, err)
-			}
+	}
+	silent, slow := dial(t, address, ""), dial(t, address, keptAlive[:20])
+	idle := dial(t, address, keptAlive) // between two requests, once it was served
+	wantServed(idle)
+	for _, conn := range []net.Conn{silent, slow} {
+		wantServed(dial(t, address, keptAlive))
+		if !closed(conn, soon) {
+			t.Error("a silent connection is open")
+		}
+	}
+	// The server may take a moment to see that it has come to the end of a request.
+	for began := time.Now(); !closed(idle, soon/100); wantServed(dial(t, address, keptAlive)) {
+		if time.Since(began) > soon {
+			t.Fatal("an idle connection is open")
 		}
 	}
 }
@@ -84,12 +100,12 @@ func TestConnectionsAtWorkStay(t *testing.T) {
 	<-begun
 	second := dial(t, address, wellBehaved)
 	var late net.Error
-	if answer, err := hear(second, 1); !errors.As(err, &late) || !late.Timeout() {
+	if answer, err := hear(second, 1, timeout/5); !errors.As(err, &late) || !late.Timeout() {
 		t.Fatalf("over the limit: %q, %v", answer, err)
 	}
 	end <- struct{}{}
 	for _, conn := range []net.Conn{first, second} {
-		if answer, err := hear(conn, len(served)); answer != served {
+		if answer, err := hear(conn, len(served), soon); answer != served {
 			t.Errorf("%q, %v", answer, err)
 		}
 		if conn == first {
