@@ -248,6 +248,28 @@ func (l *lab) needVLAN(trunk string) {
 	}
 }
 
+// linksMade says, when asked, which links the kernel has reported in the namespace since.
+func (s *space) linksMade() func() string {
+	s.t.Helper()
+	updates, done := make(chan netlink.LinkUpdate, 1000), make(chan struct{})
+	s.t.Cleanup(func() { close(done) })
+	s.do(func() error { return netlink.LinkSubscribe(updates, done) })
+	return func() string {
+		s.t.Helper()
+		// What is made now is reported behind everything before.
+		s.do(func() error { return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "last"}}) })
+		var names []string
+		for update := range updates {
+			if update.Attrs().Name == "last" {
+				break
+			}
+			names = append(names, update.Attrs().Name)
+		}
+		s.do(func() error { return netlink.LinkDel(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "last"}}) })
+		return strings.Join(names, " ")
+	}
+}
+
 func TestBranchOfATrunk(t *testing.T) {
 	l := newLab(t)
 	network := newSpace(t, "network")
@@ -270,6 +292,7 @@ func TestBranchOfATrunk(t *testing.T) {
 		"route 10.0.1.0/24 dev eth0", "route 0.0.0.0/0 via 10.0.1.1 dev eth0", "route blackhole 169.254.169.254/32",
 		"route 2600:1f14::/64 dev eth0", "route blackhole fd00:ec2::254/128",
 	}
+	links := l.host.linksMade()
 	for range 2 { // the second call takes over what the first has left
 		result := l.must("ADD", "vpc-branch-eni", "eth0", task, branchConfig)
 		if i := result.Interfaces[0]; i.Name != "eth0" || i.Mac != "02:aa:bb:cc:dd:01" || i.Sandbox != task.path() || len(result.IPs) != 0 {
@@ -277,6 +300,10 @@ func TestBranchOfATrunk(t *testing.T) {
 		}
 		sameLines(t, "task", want, added(t, before, task.view()))
 		task.reaches("10.0.1.1:80", "10.0.1.5")
+	}
+	// A call that is killed leaves nothing in the host that would be in the way of the next one.
+	if made := links(); strings.Contains(made, "trunk.133") {
+		t.Errorf("the VLAN was in the host's namespace: %s", made)
 	}
 	if _, err := l.plugin("ADD", "vpc-branch-eni", "eth0", other.path(), branchConfig); err == nil || !strings.Contains(err.Error(), `create VLAN 133 on trunk "trunk": file exists`) {
 		t.Errorf("one VLAN for two tasks: %v", err)

@@ -57,8 +57,9 @@ func add(_ context.Context, call *plugin.Call) (*types040.Result, error) {
 	}, nil
 }
 
-// provide makes the VLAN interface and moves it into the namespace this runs in. When the trunk has that VLAN already, a
-// former call for the same namespace may have left it here: then it is taken over, without its addresses.
+// provide makes the VLAN interface in the namespace this runs in. It is never in the host's, where one that a killed call had
+// left would be in everybody's way. When the trunk has that VLAN already, a former call for the same namespace may have left it
+// here: then it is taken over, without its addresses.
 func (c *config) provide(trunk netlink.Link, home ns.NetNS, ifName string) (vlan netlink.Link, created bool, err error) {
 	name := vlanName(trunk.Attrs(), c.vlanID)
 	here, err := ns.GetCurrentNS()
@@ -68,14 +69,13 @@ func (c *config) provide(trunk netlink.Link, home ns.NetNS, ifName string) (vlan
 	defer func() { _ = here.Close() }()
 	err = home.Do(func(ns.NetNS) error {
 		made := &netlink.Vlan{
-			LinkAttrs: netlink.LinkAttrs{Name: name, ParentIndex: trunk.Attrs().Index, HardwareAddr: c.branchMAC, TxQLen: -1},
-			VlanId:    c.vlanID, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q,
+			LinkAttrs: netlink.LinkAttrs{
+				Name: name, ParentIndex: trunk.Attrs().Index, HardwareAddr: c.branchMAC, TxQLen: -1, Namespace: netlink.NsFd(int(here.Fd())),
+			},
+			VlanId: c.vlanID, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q,
 		}
 		if err := netlink.LinkAdd(made); err != nil {
 			return fmt.Errorf("create VLAN %d on trunk %q: %w", c.vlanID, trunk.Attrs().Name, err)
-		}
-		if err := link.Move(made, here); err != nil {
-			return errors.Join(err, netlink.LinkDel(made))
 		}
 		return nil
 	})
