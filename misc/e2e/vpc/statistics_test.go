@@ -47,7 +47,8 @@ func (s *statistics) UnmarshalJSON(text []byte) error {
 
 // Statistics of tasks in every network mode, as their containers and the telemetry service see them.
 func TestStatisticsInEveryNetworkMode(t *testing.T) {
-	h := newHost(t, map[string]string{"ECS_POLLING_METRICS_WAIT_DURATION": "1s"}) // how often a task's own network is looked at
+	env := map[string]string{"ECS_POLLING_METRICS_WAIT_DURATION": "1s"} // how often a task's own network is looked at
+	h := newHost(t, env)
 	awsvpc := h.run("subnet-lab", 2)
 	tasks := map[string]*vpcTask{"awsvpc": awsvpc[0]}
 	for _, mode := range []string{"bridge", "host", "none"} {
@@ -61,6 +62,13 @@ func TestStatisticsInEveryNetworkMode(t *testing.T) {
 	}
 	ownInterface(t, awsvpc[0], awsvpc[1])
 	telemetryByMode(t, h, tasks)
+
+	h.agent.Kill()
+	h.start(env)
+	for mode, task := range tasks {
+		ownStatistics(t, mode, task)
+	}
+	ownInterface(t, awsvpc[0], awsvpc[1])
 }
 
 // ownStatistics looks at the form of what a container is told about itself and its task.
