@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -16,7 +17,7 @@ func TestAttachENIsAreAcknowledged(t *testing.T) {
 			Send    []envelope
 		}
 	}
-	readJSON(t, "attach_enis", &golden)
+	goldenfile.Read(t, "testdata/attach_enis.json", &golden)
 	for _, c := range golden.Cases {
 		b := newBench(0)
 		for range 2 { // also when they are repeated
@@ -64,7 +65,7 @@ func TestConfirmAttachment(t *testing.T) {
 			LogContains string
 		}
 	}
-	readJSON(t, "confirm_attachment", &golden)
+	goldenfile.Read(t, "testdata/confirm_attachment.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			logged := logs.Mark()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -35,7 +36,7 @@ func TestVolumes(t *testing.T) {
 			Error          string
 		}
 	}
-	readJSON(t, "volumes", &golden)
+	goldenfile.Read(t, "testdata/volumes.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(string(c.Volume), func(t *testing.T) {
 			members := map[string]any{"volumes": []any{c.Volume}}
@@ -147,7 +148,7 @@ func TestContainerOverrides(t *testing.T) {
 			StoredRecord            bool
 		}
 	}
-	readJSON(t, "container_overrides", &golden)
+	goldenfile.Read(t, "testdata/container_overrides.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(string(c.Overrides), func(t *testing.T) {
 			if c.StoredRecord { // the model reads it
@@ -195,7 +196,7 @@ func TestENIChecks(t *testing.T) {
 			Error *string
 		}
 	}
-	readJSON(t, "eni_validation", &golden)
+	goldenfile.Read(t, "testdata/eni_validation.json", &golden)
 	for i, c := range golden.Cases {
 		want := ""
 		if c.Error != nil {
@@ -239,7 +240,7 @@ func TestProxyConfiguration(t *testing.T) {
 			Error              string
 		}
 	}
-	readJSON(t, "proxy_configuration", &golden)
+	goldenfile.Read(t, "testdata/proxy_configuration.json", &golden)
 	for _, c := range golden.Cases {
 		got, err := appMesh(c.ProxyConfiguration)
 		if c.Error != "" {
@@ -263,7 +264,7 @@ func TestTaskAttachments(t *testing.T) {
 			Error             *string
 		}
 	}
-	readJSON(t, "task_attachments", &golden)
+	goldenfile.Read(t, "testdata/task_attachments.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			containers := []any{}
@@ -469,7 +470,7 @@ func TestContainerMembers(t *testing.T) {
 // What was converted survives being saved and loaded.
 func TestConvertedTasksCanBeSaved(t *testing.T) {
 	var golden struct{ Receive envelope }
-	readJSON(t, "payload_full", &golden)
+	goldenfile.Read(t, "testdata/payload_full.json", &golden)
 	var m payloadMessage
 	if err := json.Unmarshal(golden.Receive.Message, &m); err != nil {
 		t.Fatal(err)

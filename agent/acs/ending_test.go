@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
 
@@ -26,7 +27,7 @@ func TestEndings(t *testing.T) {
 			NotifyTCS        bool
 		}
 	}
-	readJSON(t, "endings", &golden)
+	goldenfile.Read(t, "testdata/endings.json", &golden)
 	for _, c := range golden.Cases {
 		if c.Next == "none" {
 			continue // see TestShutdown
@@ -96,7 +97,7 @@ func TestBackoff(t *testing.T) {
 			MinSeconds, MaxSecondsExclusive float64
 		}
 	}
-	readJSON(t, "backoff", &golden)
+	goldenfile.Read(t, "testdata/backoff.json", &golden)
 	jittered := false
 	for range 50 {
 		b := newWaits()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -20,7 +21,7 @@ func TestTaskManifest(t *testing.T) {
 			Send, SendAnyOrder []envelope
 		}
 	}
-	readJSON(t, "task_manifest", &golden)
+	goldenfile.Read(t, "testdata/task_manifest.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			b := newBench(c.Known)
@@ -99,7 +100,7 @@ func TestStopVerification(t *testing.T) {
 			Log               string
 		}
 	}
-	readJSON(t, "task_stop_verification_ack", &golden)
+	goldenfile.Read(t, "testdata/task_stop_verification_ack.json", &golden)
 	for _, c := range golden.Cases {
 		b := newBench(0)
 		b.manifestID = c.RememberedID

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 func TestFrames(t *testing.T) {
@@ -16,7 +18,7 @@ func TestFrames(t *testing.T) {
 			Answer   *envelope
 		}
 	}
-	readJSON(t, "frames", &golden)
+	goldenfile.Read(t, "testdata/frames.json", &golden)
 	for _, c := range golden.Frames {
 		t.Run(c.Frame, func(t *testing.T) {
 			r, err := decode([]byte(c.Frame))
@@ -47,7 +49,7 @@ func TestHeartbeatsAreAnswered(t *testing.T) {
 			Send    []envelope
 		}
 	}
-	readJSON(t, "heartbeat", &golden)
+	goldenfile.Read(t, "testdata/heartbeat.json", &golden)
 	for _, c := range golden.Cases {
 		b := newBench(0)
 		same(t, string(c.Receive), b.receive(t, c.Receive), expected(t, c.Send))
@@ -64,7 +66,7 @@ func TestMessagesThatFailTheirChecksGetNoAnswer(t *testing.T) {
 			Message   json.RawMessage
 		}
 	}
-	readJSON(t, "message_validation", &golden)
+	goldenfile.Read(t, "testdata/message_validation.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Log, func(t *testing.T) {
 			logged := logs.Mark()

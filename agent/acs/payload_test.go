@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -21,7 +22,7 @@ func TestPayloadWithCredentials(t *testing.T) {
 			CredentialStore     map[string]credentials.RoleType
 		}
 	}
-	readJSON(t, "payload_run", &golden)
+	goldenfile.Read(t, "testdata/payload_run.json", &golden)
 	b := newBench(golden.Effect.KnownSequenceNumber.Before)
 	logged := logs.Mark()
 	same(t, "answers", b.receive(t, golden.Receive), expected(t, golden.SendAnyOrder))
@@ -73,7 +74,7 @@ func TestPayloadWithMostMembers(t *testing.T) {
 		}
 		SendAnyOrder []envelope
 	}
-	readJSON(t, "payload_full", &golden)
+	goldenfile.Read(t, "testdata/payload_full.json", &golden)
 	var m payloadMessage
 	if err := json.Unmarshal(golden.Receive.Message, &m); err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestStopsComeBeforeStarts(t *testing.T) {
 		EngineOrder  []string
 		SendAnyOrder []envelope
 	}
-	readJSON(t, "payload_stop_and_start", &golden)
+	goldenfile.Read(t, "testdata/payload_stop_and_start.json", &golden)
 	b := newBench(0)
 	for range 2 { // a repeated message gets the same answer
 		b.engine.accepted = nil
@@ -135,7 +136,7 @@ func TestInvalidTaskIsReportedAndTheRestGoesOn(t *testing.T) {
 		EngineAdds []string
 		Send       []envelope
 	}
-	readJSON(t, "payload_invalid_task", &golden)
+	goldenfile.Read(t, "testdata/payload_invalid_task.json", &golden)
 	b := newBench(0)
 	same(t, "answers", b.receive(t, golden.Receive), expected(t, golden.Send))
 	same(t, "accepted", b.engine.accepted, golden.EngineAdds)
@@ -252,8 +253,8 @@ func TestCredentialsOfPayloads(t *testing.T) {
 
 func FuzzPayload(f *testing.F) {
 	var full, run struct{ Receive envelope }
-	readJSON(f, "payload_full", &full)
-	readJSON(f, "payload_run", &run)
+	goldenfile.Read(f, "testdata/payload_full.json", &full)
+	goldenfile.Read(f, "testdata/payload_run.json", &run)
 	f.Add([]byte(full.Receive.Message))
 	f.Add([]byte(run.Receive.Message))
 	var attachments struct {
@@ -262,7 +263,7 @@ func FuzzPayload(f *testing.F) {
 			Volumes    json.RawMessage
 		}
 	}
-	readJSON(f, "task_attachments", &attachments)
+	goldenfile.Read(f, "testdata/task_attachments.json", &attachments)
 	for _, c := range attachments.Cases {
 		volumes := string(c.Volumes)
 		if volumes == "" {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -23,7 +24,7 @@ func TestRefreshedCredentials(t *testing.T) {
 			Log string
 		}
 	}
-	readJSON(t, "refresh_credentials", &golden)
+	goldenfile.Read(t, "testdata/refresh_credentials.json", &golden)
 	for _, c := range golden.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			b := newBench(0)

@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/aws/amazon-ecs-agent/agent/backoff"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
@@ -29,7 +30,7 @@ func TestConnectURL(t *testing.T) {
 			ExpectParam                                               map[string]string
 		}
 	}
-	readJSON(t, "connect_url", &golden)
+	goldenfile.Read(t, "testdata/connect_url.json", &golden)
 	for _, c := range golden.Cases {
 		docker := golden.Given.DockerVersion
 		if c.DockerVersion != nil {
@@ -362,7 +363,7 @@ func TestRefusedConnects(t *testing.T) {
 	var golden struct {
 		RefusedUpgrade []struct{ Body, Error, ErrorPrefix string }
 	}
-	readJSON(t, "frames", &golden)
+	goldenfile.Read(t, "testdata/frames.json", &golden)
 	for _, c := range golden.RefusedUpgrade {
 		synctest.Test(t, func(t *testing.T) {
 			r := start(t, func(_ *Config, s *service) {

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 const updateBody = "update-tar-data"
@@ -107,7 +109,7 @@ func TestUpdates(t *testing.T) {
 			}
 		}
 	}
-	readJSON(t, "update", &golden)
+	goldenfile.Read(t, "testdata/update.json", &golden)
 	for _, c := range golden.Cases {
 		u := newUpdating(t, nil)
 		u.updates.config.Enabled = c.UpdatesEnabled == nil

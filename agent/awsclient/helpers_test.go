@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"io"
 	"io/fs"
 	"log"
 	"net/http"
-	"os"
 	"slices"
-	"testing"
 )
 
 // roundTripFunc is a transport that needs no network, so that it works with virtual time.
@@ -39,17 +36,6 @@ func env(vars, files map[string]string) Environment {
 			return []byte(text), nil
 		},
 		HomeDir: "/home/ecs",
-	}
-}
-
-func readJSON(t *testing.T, path string, into any) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		t.Fatalf("%s: %v", path, err)
 	}
 }
 

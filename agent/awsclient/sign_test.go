@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 func TestSignWebsocket(t *testing.T) {
@@ -12,7 +14,7 @@ func TestSignWebsocket(t *testing.T) {
 		AccessKeyID, SecretAccessKey, Region, Time string
 		Cases                                      []struct{ Name, SessionToken, URL, Payload, Authorization, Host string }
 	}
-	readJSON(t, "testdata/websocket_signatures.json", &golden)
+	goldenfile.Read(t, "testdata/websocket_signatures.json", &golden)
 	at, err := time.Parse("20060102T150405Z", golden.Time)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +72,7 @@ func TestUserAgent(t *testing.T) {
 		Version, Commit, OSFamily, Want string
 		Dirty                           bool
 	}
-	readJSON(t, "testdata/user_agents.json", &golden)
+	goldenfile.Read(t, "testdata/user_agents.json", &golden)
 	for _, c := range golden {
 		if got := userAgent(c.Version, c.Commit, c.Dirty, "linux", c.OSFamily); got != c.Want {
 			t.Errorf("got  %s\nwant %s", got, c.Want)

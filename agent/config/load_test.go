@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 	gocmp "github.com/google/go-cmp/cmp"
 )
@@ -160,17 +161,6 @@ func check(t *testing.T, cfg *Config, want map[string]any) {
 	}
 }
 
-func readJSON(t *testing.T, path string, into any) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestVariables(t *testing.T) {
 	var cases []struct {
 		Env   map[string]string
@@ -178,7 +168,7 @@ func TestVariables(t *testing.T) {
 		Warn  string
 		Fatal *string
 	}
-	readJSON(t, "testdata/variables.json", &cases)
+	goldenfile.Read(t, "testdata/variables.json", &cases)
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.Env), func(t *testing.T) {
 			h := newHost()
@@ -213,7 +203,7 @@ func TestMerge(t *testing.T) {
 		Want                                      map[string]any
 		Fatal                                     string
 	}
-	readJSON(t, "testdata/merge.json", &cases)
+	goldenfile.Read(t, "testdata/merge.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			h := newHost()

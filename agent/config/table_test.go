@@ -2,16 +2,15 @@ package config
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "rewrite the tables in doc/configuration.md and README.md")
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
+)
 
 func TestEveryRowFitsItsField(t *testing.T) {
 	seen := map[string]bool{}
@@ -110,12 +109,12 @@ func checkTables(t *testing.T, path string, sections map[string]string, every bo
 		if !ok {
 			t.Fatalf("%s: no %s after %s", path, end, start)
 		}
-		if got != want && !*update {
+		if got != want && !goldenfile.Updating() {
 			t.Errorf("%s: table %q is not current; run go test ./agent/config -run Documentation -update", path, name)
 		}
 		text = before + start + want + end + after
 	}
-	if *update && text != string(b) {
+	if goldenfile.Updating() && text != string(b) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package ecsapi
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -11,10 +10,9 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden request bodies")
 
 // sent is a request as the fake service saw it.
 type sent struct {
@@ -106,7 +104,7 @@ func expectRequest(t *testing.T, f *fakeECS, operation, golden string) {
 		t.Errorf("target %s", r.target)
 	}
 	path := filepath.Join("testdata", golden+".json")
-	if *update {
+	if goldenfile.Updating() {
 		var pretty bytes.Buffer
 		if err := json.Indent(&pretty, r.body, "", " "); err != nil {
 			t.Fatal(err)

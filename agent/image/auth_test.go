@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 type authCases struct {
@@ -21,7 +22,7 @@ func TestEngineAuth(t *testing.T) {
 		OnlyAPathKey   authCases
 		Unusable       []struct{ Type, Data string }
 	}
-	readJSON(t, "testdata/engine-auth.json", &data)
+	goldenfile.Read(t, "testdata/engine-auth.json", &data)
 	for _, c := range data.Configurations {
 		c.Cases = data.Cases
 		checkAuth(t, c)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aws/amazon-ecs-agent/agent/docker"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
@@ -16,7 +17,7 @@ func TestRecordIsThatOfTheDatabase(t *testing.T) {
 		Key   string
 		Value json.RawMessage
 	}
-	readJSON(t, "testdata/record.json", &data)
+	goldenfile.Read(t, "testdata/record.json", &data)
 	store := &fakeStore{saved: map[string]string{data.Key: string(data.Value)}}
 	p := New(testConfig(), &fakeHost{}, store, Auth{})
 	if err := p.Restore(); err != nil {

@@ -1,21 +1,10 @@
 package image
 
 import (
-	"encoding/json"
-	"os"
 	"testing"
-)
 
-func readJSON(t *testing.T, path string, into any) {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Fatal(err)
-	}
-}
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
+)
 
 func TestReferences(t *testing.T) {
 	var cases struct {
@@ -30,7 +19,7 @@ func TestReferences(t *testing.T) {
 			RepoDigests   []string
 		}
 	}
-	readJSON(t, "testdata/references.json", &cases)
+	goldenfile.Read(t, "testdata/references.json", &cases)
 	for _, c := range cases.DigestInReference {
 		if got := digestInReference(c.Image); got != c.Digest {
 			t.Errorf("digest in %q: %q, want %q", c.Image, got, c.Digest)

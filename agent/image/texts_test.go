@@ -8,12 +8,13 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
 func TestErrorTexts(t *testing.T) {
 	var cases []struct{ Name, Input, Image, Reason string }
-	readJSON(t, "testdata/error-texts.json", &cases)
+	goldenfile.Read(t, "testdata/error-texts.json", &cases)
 	for _, c := range cases {
 		got := redacted(errors.New(c.Input), c.Name, c.Image)
 		if c.Name != task.ErrCannotPullImageManifest {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 var testTime = time.Date(2018, 10, 1, 3, 2, 3, 999, time.FixedZone("east", 2*3600))
@@ -16,7 +18,7 @@ func TestLines(t *testing.T) {
 		Name, Format, Level, Msg, Module, Line string
 		Fields                                 [][2]any
 	}
-	readJSON(t, "testdata/lines.json", &cases)
+	goldenfile.Read(t, "testdata/lines.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			r := record{time: testTime, msg: c.Msg, module: c.Module}
@@ -103,16 +105,5 @@ func TestCredentialsIDIsCut(t *testing.T) {
 	}
 	if got := CredentialsID("short"); got != F("credentialsID", "short-REDACTED") {
 		t.Errorf("got %v", got)
-	}
-}
-
-func readJSON(t *testing.T, path string, into any) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		t.Fatal(err)
 	}
 }

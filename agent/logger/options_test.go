@@ -3,6 +3,8 @@ package logger
 import (
 	"strings"
 	"testing"
+
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 func mapLookup(env map[string]string) func(string) (string, bool) {
@@ -16,7 +18,7 @@ func TestLevels(t *testing.T) {
 		Both, DriverFlag, OnInstanceFlag string
 		Driver, OnInstance, Problem      string
 	}
-	readJSON(t, "testdata/levels.json", &cases)
+	goldenfile.Read(t, "testdata/levels.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			o := FromEnvironment(mapLookup(c.Env), LevelFlags{Both: c.Both, Driver: c.DriverFlag, OnInstance: c.OnInstanceFlag})

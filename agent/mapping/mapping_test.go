@@ -3,20 +3,17 @@ package mapping
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // goldenInput is a file testdata/<case>.json. The task is in the form of agent.db.
 type goldenInput struct {
@@ -111,19 +108,7 @@ func TestRequestsMatchTheGoldenFiles(t *testing.T) {
 	for _, file := range inputs {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			got := render(t, readInput(t, file))
-			golden := strings.TrimSuffix(file, ".json") + ".golden"
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", golden, diff)
-			}
+			goldenfile.Check(t, strings.TrimSuffix(file, ".json")+".golden", got)
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,10 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
 	instance = Instance{
@@ -59,15 +57,7 @@ func read(t *testing.T, file string) string {
 // golden compares a file with testdata/<name>; it is a public interface, to the byte.
 func golden(t *testing.T, file, name string) {
 	t.Helper()
-	got := read(t, file)
-	if *update {
-		if err := os.WriteFile("testdata/"+name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(read(t, "testdata/"+name), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
+	goldenfile.Check(t, "testdata/"+name, []byte(read(t, file)))
 }
 
 func TestTheFileIsWrittenTwice(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -72,7 +73,7 @@ func TestCapabilityRules(t *testing.T) {
 		ContainsOnlyWithPrefix map[string][]string
 		Error                  string
 	}
-	readJSON(t, "testdata/capabilities.json", &cases)
+	goldenfile.Read(t, "testdata/capabilities.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			cfg := &config.Config{
@@ -130,7 +131,7 @@ func TestCapabilityRules(t *testing.T) {
 // TestCompleteAttributeList is the registration of a full EC2 host, all features built, in order.
 func TestCompleteAttributeList(t *testing.T) {
 	var want []ecsapi.Attribute
-	readJSON(t, "testdata/attributes_full.json", &want)
+	goldenfile.Read(t, "testdata/attributes_full.json", &want)
 	f := Facts{
 		Config: &config.Config{
 			AvailableLoggingDrivers: []string{"json-file", "syslog", "awslogs", "fluentd", "none"},

@@ -2,7 +2,6 @@ package registration
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,17 +15,6 @@ import (
 func TestMain(m *testing.M) {
 	logger.Setup(logger.Options{Driver: io.Discard})
 	os.Exit(m.Run())
-}
-
-func readJSON(t *testing.T, path string, into any) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
 }
 
 // statusError is an HTTP answer of the metadata service.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/config"
 	"github.com/aws/amazon-ecs-agent/agent/ecsapi"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -111,7 +112,7 @@ func TestRegistrationErrors(t *testing.T) {
 		Next                      []string
 		Result                    string
 	}
-	readJSON(t, "testdata/registration_error.json", &cases)
+	goldenfile.Read(t, "testdata/registration_error.json", &cases)
 	for _, c := range cases {
 		cluster := "c"
 		if c.ConfiguredCluster != nil {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 func TestRestore(t *testing.T) {
@@ -18,7 +19,7 @@ func TestRestore(t *testing.T) {
 		SideEffect                                            string
 		Exit                                                  int
 	}
-	readJSON(t, "testdata/identity.json", &cases)
+	goldenfile.Read(t, "testdata/identity.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			setting := config.Toggle{Enabled: c.Current.TaskCPUMemLimit != "", Explicit: c.Current.TaskCPUMemLimit == "true"}

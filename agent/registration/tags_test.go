@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/amazon-ecs-agent/agent/config"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 	"github.com/google/go-cmp/cmp"
 )
@@ -18,7 +19,7 @@ func TestInstanceTags(t *testing.T) {
 		Sent               map[string]string
 		DescribeTagsCalled *bool
 	}
-	readJSON(t, "testdata/tags.json", &cases)
+	goldenfile.Read(t, "testdata/tags.json", &cases)
 	for _, c := range cases {
 		cfg := &config.Config{ContainerInstanceTags: c.Configured}
 		if c.Propagate == "ec2_instance" {

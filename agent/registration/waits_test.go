@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/imds"
 )
 
@@ -55,7 +56,7 @@ func TestWaitInService(t *testing.T) {
 		Result   string
 		Exit     int
 	}
-	readJSON(t, "testdata/warm_pool.json", &cases)
+	goldenfile.Read(t, "testdata/warm_pool.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -249,7 +250,7 @@ func TestSpotWatch(t *testing.T) {
 		Drain       bool
 		UpdateFails bool
 	}
-	readJSON(t, "testdata/spot.json", &cases)
+	goldenfile.Read(t, "testdata/spot.json", &cases)
 	for _, c := range cases {
 		synctest.Test(t, func(t *testing.T) {
 			md := metadata(map[string]string{})

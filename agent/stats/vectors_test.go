@@ -3,27 +3,16 @@ package stats
 import (
 	"encoding/json"
 	"math"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/stats/dockerstats"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-func load(t *testing.T, name string, into any) {
-	t.Helper()
-	text, err := os.ReadFile("testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func platformNamed(name string, cpus int) platform {
 	return platform{windows: name == "windows", cgroupV2: name == "v2", cpus: cpus}
@@ -55,7 +44,7 @@ func TestConversion(t *testing.T) {
 			Object                dockerstats.Object
 		}
 	}
-	load(t, "conversion.json", &cases)
+	goldenfile.Read(t, "testdata/conversion.json", &cases)
 	for _, c := range cases.Samples {
 		got := platformNamed(c.Platform, c.CPUs).convert(&c.Object)
 		want := point{cpu: c.Want.CPU, memory: c.Want.Memory, read: c.Want.Read, write: c.Want.Write, restartCount: -1}
@@ -147,7 +136,7 @@ func TestSets(t *testing.T) {
 			}
 		}
 	}
-	load(t, "queue.json", &cases)
+	goldenfile.Read(t, "testdata/queue.json", &cases)
 	for _, c := range cases.Sets {
 		t.Run(c.Name, func(t *testing.T) {
 			q := newQueue(c.Size)
@@ -201,7 +190,7 @@ func TestRestartCounts(t *testing.T) {
 			Ops, Want []any
 		}
 	}
-	load(t, "queue.json", &cases)
+	goldenfile.Read(t, "testdata/queue.json", &cases)
 	for _, c := range cases.Restarts {
 		q := newQueue(c.Size)
 		var got []any
@@ -255,7 +244,7 @@ func TestBodies(t *testing.T) {
 		V4Container   any
 	}
 	var cases struct{ Bridge, AWSVPC variant }
-	load(t, "bodies.json", &cases)
+	goldenfile.Read(t, "testdata/bodies.json", &cases)
 	for mode, v := range map[string]variant{"bridge": cases.Bridge, "awsvpc": cases.AWSVPC} {
 		tk := &task.Task{ARN: "arn", Family: "f", NetworkMode: mode}
 		x := &tracked{task: tk, newest: &v.DockerStats, count: 1, queue: newQueue(2)}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/stats"
 	"github.com/aws/amazon-ecs-agent/agent/stats/serviceconnect"
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
@@ -27,17 +28,6 @@ const (
 var measuredAt = time.UnixMilli(1746802078031)
 
 func quiet() *Session { return New(Config{Cluster: "prod", ContainerInstanceARN: instanceARN}) }
-
-func readJSON(t *testing.T, name string, to any) {
-	t.Helper()
-	data, err := os.ReadFile("testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, to); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-}
 
 // wantFile compares a request with a file of testdata, byte for byte but for white space.
 func wantFile(t *testing.T, got []byte, err error, name string) {
@@ -265,7 +255,7 @@ func TestMessagesOfTheService(t *testing.T) {
 		Text, Kind, Notice, Error string
 		Proof                     bool
 	}
-	readJSON(t, "server_messages", &cases)
+	goldenfile.Read(t, "testdata/server_messages.json", &cases)
 	for _, c := range cases {
 		kind, notice, err := decode([]byte(c.Text))
 		if kind != c.Kind || notice != c.Notice || proofs[kind] != c.Proof || (err == nil) != (c.Error == "") || err != nil && err.Error() != c.Error {
@@ -293,7 +283,7 @@ func FuzzDecode(f *testing.F) {
 
 func TestAddress(t *testing.T) {
 	var cases []struct{ Endpoint, Cluster, Instance, Docker, Address, Error string }
-	readJSON(t, "addresses", &cases)
+	goldenfile.Read(t, "testdata/addresses.json", &cases)
 	for _, c := range cases {
 		s := New(Config{Cluster: c.Cluster, ContainerInstanceARN: c.Instance, AgentVersion: "1.2.3", AgentHash: "abcdef01"})
 		if c.Docker != "" {

@@ -13,20 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/ecs-init/hosttest"
 	"github.com/aws/amazon-ecs-agent/ecs-init/settings"
 )
-
-func fromFile(t *testing.T, name string, v any) {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata", name))
-	if err == nil {
-		err = json.Unmarshal(content, v)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // hostWith makes a file system; paths that end in / are directories.
 func hostWith(t *testing.T, files map[string]string, paths ...string) string {
@@ -78,7 +68,7 @@ func TestConfigurationOfWholeHosts(t *testing.T) {
 		Realm          bool
 		Create         map[string]any
 	}
-	fromFile(t, "create.json", &cases)
+	goldenfile.Read(t, "testdata/create.json", &cases)
 	if len(cases) < 7 {
 		t.Fatalf("only %d cases", len(cases))
 	}
@@ -160,7 +150,7 @@ func TestDockerSocketBind(t *testing.T) {
 		File    string `json:"file_DOCKER_HOST"`
 		Bind    string
 	}
-	fromFile(t, "docker-socket.json", &cases)
+	goldenfile.Read(t, "testdata/docker-socket.json", &cases)
 	for _, c := range cases {
 		source, target := dockerSocket(processOf(map[string]string{"DOCKER_HOST": c.Process}), settings.Files{"DOCKER_HOST": c.File})
 		if got := source + ":" + target; got != c.Bind {
@@ -175,7 +165,7 @@ func TestLogConfig(t *testing.T) {
 		Type   string
 		Config map[string]string
 	}
-	fromFile(t, "log-config.json", &cases)
+	goldenfile.Read(t, "testdata/log-config.json", &cases)
 	for _, c := range cases {
 		got := logConfig(processOf(c.Env))
 		if diff := cmp.Diff(c.Config, got.Config); got.Type != c.Type || diff != "" {
@@ -192,7 +182,7 @@ func TestOSFamily(t *testing.T) {
 		Release *string `json:"os_release"`
 		Family  string
 	}
-	fromFile(t, "os-family.json", &cases)
+	goldenfile.Read(t, "testdata/os-family.json", &cases)
 	for _, c := range cases {
 		files := map[string]string{}
 		if c.Release != nil {

@@ -1,12 +1,13 @@
 package cache
 
 import (
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 )
 
 func emptyCache(t *testing.T) (d Dir, root string) {
@@ -26,24 +27,13 @@ func put(t *testing.T, d Dir, name, content string) {
 	}
 }
 
-func fromFile(t *testing.T, name string, v any) {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata", name))
-	if err == nil {
-		err = json.Unmarshal(content, v)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestStatus(t *testing.T) {
 	var cases []struct {
 		State     *string
 		ImageSize int
 		Status    string
 	}
-	fromFile(t, "status.json", &cases)
+	goldenfile.Read(t, "testdata/status.json", &cases)
 	names := map[Status]string{Uncached: "uncached", Cached: "cached", ReloadNeeded: "reload-needed"}
 	for _, c := range cases {
 		d, _ := emptyCache(t)
@@ -113,7 +103,7 @@ func TestOpenDesired(t *testing.T) {
 		Content      *string
 		Opens, Error string
 	}
-	fromFile(t, "desired-image.json", &cases)
+	goldenfile.Read(t, "testdata/desired-image.json", &cases)
 	for _, c := range cases {
 		d, root := emptyCache(t)
 		if c.Content != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/httpd"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
@@ -128,23 +129,12 @@ const (
 	lossBody      = `{"LossPercent":6,"Sources":["10.0.0.0/8"]}`
 )
 
-func readCases(t *testing.T, name string, into any) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", name))
-	if err == nil {
-		err = json.Unmarshal(text, into)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestValidation(t *testing.T) {
 	var cases []struct {
 		Path, Name, Body, Want string
 		Status                 int
 	}
-	readCases(t, "validation.json", &cases)
+	goldenfile.Read(t, "testdata/validation.json", &cases)
 	for _, test := range cases {
 		t.Run(test.Path+" "+test.Name, func(t *testing.T) {
 			newWorld("").want(t, "host", test.Path, test.Body, test.Status, test.Want)
@@ -181,7 +171,7 @@ func TestCommands(t *testing.T) {
 		Devices, Checks, Commands             []string
 		Exit                                  int
 	}
-	readCases(t, "commands.json", &cases)
+	goldenfile.Read(t, "testdata/commands.json", &cases)
 	for _, test := range cases {
 		t.Run(test.Name, func(t *testing.T) {
 			w := newWorld("")

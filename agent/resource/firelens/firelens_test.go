@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"io/fs"
 	"os"
@@ -17,10 +16,9 @@ import (
 
 	"github.com/aws/amazon-ecs-agent/agent/awsclient"
 	"github.com/aws/amazon-ecs-agent/agent/credentials"
+	"github.com/aws/amazon-ecs-agent/agent/goldenfile"
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const arn = "arn:aws:ecs:us-west-2:123456789012:task/demo/0f1e2d3c4b5a"
 
@@ -89,19 +87,7 @@ func TestConfigurationFilesMatchTheGoldenFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := filepath.Join("testdata", name+".conf")
-			if *update {
-				if err := os.WriteFile(want, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			text, err := os.ReadFile(want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(text), string(got)); diff != "" {
-				t.Error(diff)
-			}
+			goldenfile.Check(t, filepath.Join("testdata", name+".conf"), got)
 			if err := k.Remove(t.Context(), owner, &resources[0]); err != nil {
 				t.Fatal(err)
 			}
