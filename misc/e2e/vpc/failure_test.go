@@ -110,3 +110,23 @@ func TestInterfaceThatNeverComes(t *testing.T) {
 		t.Errorf("the agent has tasks %v, %v", known, err)
 	}
 }
+
+// A pause container that dies takes the network of its task along: the task ends, nothing is left, and the next one has all it
+// needs.
+func TestPauseContainerThatDies(t *testing.T) {
+	h := newHost(t, nil)
+	task := h.run("subnet-lab", 1)[0]
+	containers, err := docker.Containers(h.ctx(), task.ARN)
+	h.must(err)
+	for _, c := range containers {
+		if c.Name() != "web" {
+			h.must(run(h.ctx(), "docker", "kill", c.ID))
+		}
+	}
+	h.awaitStopped([]string{task.ARN})
+	h.nothingIsLeft()
+	again := h.run("subnet-lab", 1)[0]
+	again.knowsItself()
+	h.stop(again)
+	h.nothingIsLeft()
+}

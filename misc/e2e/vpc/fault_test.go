@@ -101,6 +101,24 @@ func TestBlackHoleOfATask(t *testing.T) {
 	h.nothingIsLeft()
 }
 
+func TestBlackHoleOfATaskWithIPv6Alone(t *testing.T) {
+	h := newHost(t, faultEnv(t))
+	tasks := h.awaitRunning(h.launchOf(definition(map[string]any{"enableFaultInjection": true}), "subnet-lab-ipv6", 2))
+	a, b := tasks[0], tasks[1]
+	url := "http://[" + a.Containers[0].Interfaces[0].IPv6 + "]:8080/env"
+	b.mustGet(url)
+	a.wantFault(blackHoleStart, webPortIn, "running")
+	if _, err := b.get(url); err == nil {
+		t.Error("a request got through the black hole")
+	}
+	a.knowsItself() // over IPv4
+	a.wantFault(blackHoleStop, webPortIn, "stopped")
+	b.mustGet(url)
+	h.stop(a, b)
+	h.noFaultIsLeft()
+	h.nothingIsLeft()
+}
+
 // The host's network outlives its tasks: what they asked for is taken away when they end, by whichever agent is there.
 func TestBlackHoleOfTheHost(t *testing.T) {
 	env := faultEnv(t)
