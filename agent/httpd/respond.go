@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
@@ -18,6 +19,9 @@ var (
 	unencodable      = []byte("{}")
 	headerConnection = []string{"close"}
 )
+
+// maxLogged bounds what the log shows of an answer: clients must not fill the disk.
+const maxLogged = 2 << 10
 
 // Encode is body as compact JSON; the status becomes 500 and the body {} if it cannot be encoded.
 func Encode(status int, body any) (int, []byte) {
@@ -77,8 +81,11 @@ func contentLength(body []byte) []string { return []string{strconv.Itoa(len(body
 func write(w http.ResponseWriter, status int, request, form string, body []byte, length []string) {
 	if status >= 400 && status < 600 {
 		shown := string(body)
-		if shown == "" {
+		switch {
+		case shown == "":
 			shown = "<empty>"
+		case len(shown) > maxLogged:
+			shown = strings.ToValidUTF8(shown[:maxLogged], "") + "…" // it repeats what the client asked for
 		}
 		logger.Error(fmt.Sprintf("HTTP response status code is '%d', request type is: %s, and response in %s is %s", status, request, form, shown))
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/httpd/audit"
+	"github.com/aws/amazon-ecs-agent/agent/logger"
 )
 
 func request(h http.Handler, method, target, from string) *httptest.ResponseRecorder {
@@ -148,6 +149,33 @@ func TestUnencodableBody(t *testing.T) {
 	JSON(w, http.StatusOK, "test", func() {})
 	if w.Code != http.StatusInternalServerError || w.Body.String() != "{}" || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
+	}
+}
+
+// TestFailuresAreLogged has answers of every length; long ones are those that repeat a long path.
+func TestFailuresAreLogged(t *testing.T) {
+	t.Cleanup(func() { logger.Setup(logger.Options{DriverLevel: logger.LevelInfo, FileLevel: logger.LevelOff}) })
+	logged := func(answer func(w http.ResponseWriter)) (w *httptest.ResponseRecorder, text string) {
+		var lines strings.Builder
+		logger.Setup(logger.Options{Driver: &lines, DriverLevel: logger.LevelDebug, FileLevel: logger.LevelOff})
+		w = httptest.NewRecorder()
+		answer(w)
+		return w, lines.String()
+	}
+	if _, text := logged(func(w http.ResponseWriter) { JSON(w, http.StatusNotFound, "test", "no such thing") }); !strings.Contains(text,
+		`HTTP response status code is '404', request type is: test, and response in JSON is \"no such thing\"`) {
+		t.Error(text)
+	}
+	if _, text := logged(func(w http.ResponseWriter) { Text(w, http.StatusInternalServerError, "test", nil) }); !strings.Contains(text, "response in plaintext is <empty>") {
+		t.Error(text)
+	}
+	if _, text := logged(func(w http.ResponseWriter) { JSON(w, http.StatusOK, "test", "fine") }); text != "" {
+		t.Error(text)
+	}
+	long := strings.Repeat("é", maxHeaderBytes)
+	w, text := logged(func(w http.ResponseWriter) { JSON(w, http.StatusNotFound, "test", long) })
+	if !strings.Contains(text, "éé…") || len(text) > 2*maxLogged || w.Body.Len() != len(long)+2 {
+		t.Errorf("%d bytes logged for an answer of %d: %.300s", len(text), w.Body.Len(), text)
 	}
 }
 

@@ -120,8 +120,14 @@ func event(role credentials.RoleType) string {
 	return "GetCredentials"
 }
 
+// maxText bounds the texts in a line that clients choose: they must not fill the disk.
+const maxText = 1 << 10
+
 // appendQuoted writes text in quotes. What would end the quotes or the line is escaped: clients choose these texts.
 func appendQuoted(line []byte, text string) []byte {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
 	plain := func(r rune) bool { return r != '"' && r != '\\' && unicode.IsPrint(r) }
 	if strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
 		line = append(line, '"')

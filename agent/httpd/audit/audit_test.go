@@ -90,6 +90,17 @@ func TestEveryLineIsWrittenToAllOutputs(t *testing.T) {
 	})
 }
 
+func TestLongTextsAreCut(t *testing.T) {
+	r := aRequest()
+	r.URL.Path = "/" + strings.Repeat("é", 40000)
+	r.Header.Set("User-Agent", strings.Repeat("x", 40000))
+	line := string(New("c", "i").appendLine(nil, time.Unix(0, 0), r, 429, nil))
+	want := `1970-01-01T00:00:00Z 429 10.0.0.1:1 "/` + strings.Repeat("é", 511) + `…" "` + strings.Repeat("x", maxText) + "…\" - \n"
+	if line != want {
+		t.Errorf("%d bytes, want %d: %.100s", len(line), len(want), line)
+	}
+}
+
 // stuck is a disk that hangs until it fails.
 type stuck chan struct{}
 
