@@ -24,7 +24,7 @@ func TestLinuxParametersReachTheContainer(t *testing.T) {
 		{name: "capabilities", hostConfig: `\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"NET_ADMIN\"]`, script: "grep CapEff /proc/self/status | cut -f 2", want: []string{"0000000000001000"}},
 		{name: "no new privileges", hostConfig: `\"SecurityOpt\":[\"no-new-privileges\"]`, script: "grep NoNewPrivs /proc/self/status | cut -f 2", want: []string{"1"}},
 		{name: "read-only root", hostConfig: `\"ReadonlyRootfs\":true`, script: "touch /file 2>/dev/null || echo read-only", want: []string{"read-only"}},
-		{name: "hosts", hostConfig: `\"ExtraHosts\":[\"db:10.1.2.3\"]`, script: `grep db /etc/hosts | tr "\t" " "`, want: []string{"10.1.2.3 db"}},
+		{name: "hosts", hostConfig: `\"ExtraHosts\":[\"zone:10.1.2.3\"]`, script: `grep zone /etc/hosts | tr "\t" " "`, want: []string{"10.1.2.3 zone"}},
 		{name: "DNS", hostConfig: `\"Dns\":[\"10.77.0.2\"],\"DnsSearch\":[\"a.test\"]`, script: "grep -E '^(nameserver|search)' /etc/resolv.conf | sort", want: []string{"nameserver 10.77.0.2", "search a.test"}},
 		{name: "terminal", config: `\"Tty\":true,\"OpenStdin\":true`, script: "test -t 0 && echo terminal", want: []string{"terminal"}},
 	}
