@@ -15,10 +15,11 @@ import (
 // the rate limit of the service.
 //
 // A call takes ten names. One that is full leaves at once. One that has room takes along what other tasks will want that
-// were accepted already; if there is room still, it leaves when no other task has come for gatherFor and no call of another
-// task is under way, but not later than gatherMost. So tasks that were accepted together make as few calls as their distinct
-// names allow, however long it takes until each of them comes, and so do tasks that come while calls of others are under
-// way. Tasks that come one by one, with pauses, make one more for each pause.
+// were accepted already. If there is room still, it waits: for gatherFor when its task is alone, else for gatherMost.
+//
+// So tasks that were accepted together make as few calls as their distinct names allow, however long it takes until each of
+// them comes, and so do tasks that come within gatherMost of another one whose names filled its calls. Tasks that come one
+// by one, with longer pauses, make one more for each pause.
 const (
 	gatherFor  = 20 * time.Millisecond
 	gatherMost = 200 * time.Millisecond
@@ -44,7 +45,7 @@ type pool struct {
 	source   source
 	open     *call            // takes more names; nil: there is none
 	byName   map[string]*call // who reads a name, or has read it
-	flying   map[*call]bool   // under way
+	sent     []*call          // under way, or sent less than gatherMost ago
 	expected []*expectation   // in the order in which the tasks were accepted
 	last     time.Time        // when a task came last
 }
@@ -63,6 +64,8 @@ type call struct {
 
 	begun, sent time.Time
 	timer       *time.Timer // looks whether the call may leave
+
+	ended bool
 
 	done    chan struct{} // closed when what follows is set
 	found   []awsapi.Parameter
@@ -205,7 +208,7 @@ func (r *reader) pool(s source) *pool {
 	}
 	p := r.pools[s]
 	if p == nil {
-		p = &pool{source: s, byName: map[string]*call{}, flying: map[*call]bool{}}
+		p = &pool{source: s, byName: map[string]*call{}}
 		r.pools[s] = p
 	}
 	return p
@@ -282,14 +285,14 @@ func (p *pool) pause(c *call) time.Duration {
 	return time.Until(next)
 }
 
-// others reports whether a call is under way that another task began.
+// others reports whether a call that another task began is under way, or was sent a moment ago.
 func (p *pool) others(c *call) bool {
-	for f := range p.flying {
-		if f.by != c.by {
-			return true
-		}
-	}
-	return false
+	p.forgetSent()
+	return slices.ContainsFunc(p.sent, func(s *call) bool { return s.by != c.by })
+}
+
+func (p *pool) forgetSent() {
+	p.sent = slices.DeleteFunc(p.sent, func(c *call) bool { return c.ended && time.Since(c.sent) >= gatherMost })
 }
 
 func (r *reader) send(p *pool) {
@@ -297,7 +300,8 @@ func (r *reader) send(p *pool) {
 	p.open = nil
 	c.timer.Stop()
 	c.sent = time.Now()
-	p.flying[c] = true
+	p.forgetSent()
+	p.sent = append(p.sent, c)
 	go r.run(c)
 }
 
@@ -310,7 +314,7 @@ func (r *reader) run(c *call) {
 	c.found, c.invalid, c.err = r.services.Parameters(c.ctx, p.source.region, c.keys, c.names)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(p.flying, c)
+	c.ended = true
 	if c.err != nil {
 		aging.Stop()
 		r.retireLocked(c, true)
@@ -358,11 +362,13 @@ func (r *reader) retireLocked(c *call, all bool) {
 			delete(p.byName, name)
 		}
 	}
+	p.forgetSent()
 	r.dropIfIdle(p)
 }
 
 func (r *reader) dropIfIdle(p *pool) {
-	if p.open == nil && len(p.byName)+len(p.flying)+len(p.expected) == 0 && r.pools[p.source] == p {
+	flying := slices.ContainsFunc(p.sent, func(c *call) bool { return !c.ended })
+	if p.open == nil && !flying && len(p.byName)+len(p.expected) == 0 && r.pools[p.source] == p {
 		delete(r.pools, p.source)
 	}
 }

@@ -61,12 +61,12 @@ func TestTasksAcceptedTogetherFillTheirCalls(t *testing.T) {
 	})
 }
 
-// Tasks that nobody knew of before make as few calls as their names allow if all come while the calls of the first one are
-// under way, which has no names left over.
-func TestTasksThatComeDuringACallFillTheirs(t *testing.T) {
+// Tasks that nobody knew of before make as few calls as their names allow if all come soon after the first one, which has
+// no names left over.
+func TestTasksThatComeAfterAnotherFillTheirCalls(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		takes := time.Duration(rapid.Int64Range(1, int64(gatherMost)).Draw(rt, "a call takes"))
-		list, distinct := drawArrivals(rt, takes-1, awsapi.MaxParameters*rapid.IntRange(1, 3).Draw(rt, "calls of the first"))
+		takes := time.Duration(rapid.Int64Range(1, int64(shareFor)-1).Draw(rt, "a call takes"))
+		list, distinct := drawArrivals(rt, gatherMost-1, awsapi.MaxParameters*rapid.IntRange(1, 3).Draw(rt, "calls of the first"))
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, &parameterStore{takes: takes})
 			f.arrive(list, func(i int) *task.Task { return f.add("role", list[i].names...) })
