@@ -60,7 +60,8 @@ for tool in ip tc nsenter iptables ip6tables iptables-save ip6tables-save; do ad
 for directory in /usr/lib/*/xtables; do add "$directory"/*.so; done
 if [[ " $parts " == *" tasks "* ]]; then
 	for tool in dockerd docker containerd containerd-shim-runc-v2 runc; do
-		add "$(command -v "$tool" || die "tests of whole tasks need a Docker engine; without: $0 faults plugins lab")"
+		program=$(command -v "$tool") || die "tests of whole tasks need a Docker engine; without: $0 faults plugins lab"
+		add "$program"
 	done
 	proxy=$(command -v docker-proxy || true)
 	[ -z "$proxy" ] || add "$proxy"
