@@ -108,8 +108,6 @@ type ContainerProgress struct {
 	NotRestarted string
 	// CameBack is set when a stopped container was seen running: it is stopped once more.
 	CameBack bool
-	// Vanished is set when the container is not in Docker any more.
-	Vanished bool
 }
 
 // Step is one piece of work on a container that needs a call to the outside world.
