@@ -103,6 +103,14 @@ func (c *placed) unlink() {
 	c.next, c.previous = nil, nil
 }
 
+// CloseWrite ends the agent's side alone: without it, an answer to a request that was not read to its end may be lost.
+func (c *placed) CloseWrite() error {
+	if half, can := c.Conn.(interface{ CloseWrite() error }); can {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 func (c *placed) Close() error {
 	defer c.leave.Do(func() { <-c.listener.places })
 	return c.Conn.Close()

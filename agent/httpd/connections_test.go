@@ -153,3 +153,25 @@ func TestAConnectionLeavesItsPlaceOnce(t *testing.T) {
 		t.Errorf("%v, %d places taken", err, len(b.places))
 	}
 }
+
+// TestALongBodyIsNotWaitedFor has clients that announce more than anybody reads: they get their answer at once, and the end of
+// the connection with it, although the server listens on for a moment.
+func TestALongBodyIsNotWaitedFor(t *testing.T) {
+	address, _ := serve(t, Server{Name: "test", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+	quickest := timeout
+	for range 5 { // the machine may be busy
+		began := time.Now()
+		conn := dial(t, address, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n")
+		if answer, err := hear(conn, len(served), soon); answer != served {
+			t.Fatalf("%q, %v", answer, err)
+		}
+		if !closed(conn, soon) {
+			t.Fatal("the connection is open")
+		}
+		quickest = min(quickest, time.Since(began))
+	}
+	const listens = 500 * time.Millisecond // net/http
+	if quickest >= listens {
+		t.Errorf("the end comes after %v", quickest)
+	}
+}

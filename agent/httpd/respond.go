@@ -115,6 +115,8 @@ func (h recovering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}()
 	if r.ContentLength != 0 {
+		// The server keeps the request with its own body: it knows what to do with what the handler leaves unread.
+		r = r.WithContext(r.Context())
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 	}
 	h.next.ServeHTTP(w, r)
