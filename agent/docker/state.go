@@ -192,6 +192,7 @@ func partialStateOf(in *container.Summary) task.ContainerState {
 		ImageID:     in.ImageID,
 		Mounts:      mountsOf(in.Mounts),
 		NetworkMode: in.HostConfig.NetworkMode,
+		Health:      listedHealth(in.Status),
 		Partial:     true,
 	}
 	if in.Created > 0 {
@@ -207,6 +208,18 @@ func partialStateOf(in *container.Summary) task.ContainerState {
 		s.Networks = networksOf(in.NetworkSettings.Networks)
 	}
 	return s
+}
+
+// listedHealth reads the end of the text for people, "Up 3 minutes (healthy)"; nil when it says nothing of health.
+func listedHealth(text string) *task.Health {
+	_, word, _ := strings.Cut(text, " (")
+	switch word {
+	case "healthy)", "unhealthy)":
+		return &task.Health{Status: healthStatus(strings.TrimSuffix(word, ")"))}
+	case "health: starting)":
+		return &task.Health{Status: task.HealthUnknown}
+	}
+	return nil
 }
 
 // listedStatus reads the state word, or on API versions before 1.23 the text for people.

@@ -183,6 +183,21 @@ func TestPartialStates(t *testing.T) {
 	}
 }
 
+func TestHealthInAList(t *testing.T) {
+	for text, want := range map[string]string{
+		"Up 3 minutes (healthy)": "HEALTHY", "Up 3 minutes (unhealthy)": "UNHEALTHY", "Up 2 seconds (health: starting)": "UNKNOWN",
+		"Up 3 minutes": "", "Up 3 minutes (Paused)": "", "Exited (0) 1 hour ago": "", "": "",
+	} {
+		got := ""
+		if h := partialStateOf(&container.Summary{State: "running", Status: text}).Health; h != nil {
+			got = h.Status.String()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func FuzzStateOf(f *testing.F) {
 	f.Add([]byte(`{"Id":"a","State":{"Health":{"Status":"unhealthy","Log":[null]}},"NetworkSettings":{"Ports":{"80":[{}]},"Networks":{"a":null}},"Mounts":[{}]}`))
 	f.Add([]byte(`{"State":{"Running":false,"FinishedAt":"2024-05-01T10:00:00Z"}}`))

@@ -58,6 +58,8 @@ type fakeContainer struct {
 	emerging  bool
 	connected bool
 	ports     []task.PortMapping
+	checked   bool // has a health check
+	health    task.HealthStatus
 }
 
 func newFakeDocker(seed uint64) *fakeDocker {

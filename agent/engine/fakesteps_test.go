@@ -41,7 +41,7 @@ func (d *fakeDocker) Create(ctx context.Context, t *task.Task, c *task.Container
 
 func (d *fakeDocker) createLocked(t *task.Task, c *task.Container, abandoned bool) (id string) {
 	id = fmt.Sprintf("id%06d", len(d.containers)+1) + c.RuntimeName
-	f := &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now(), emerging: abandoned, ports: c.Ports}
+	f := &fakeContainer{id: id, name: c.RuntimeName, arn: t.ARN, cname: c.Name, status: task.ContainerCreated, createdAt: time.Now(), emerging: abandoned, ports: c.Ports, checked: c.DockerHealthChecked()}
 	d.containers[id] = f
 	d.checkTwins(t.ARN, c.Name)
 	emerge := func() {
@@ -163,6 +163,16 @@ func (d *fakeDocker) startLocked(f *fakeContainer) {
 	f.run++
 	run := f.run
 	d.emit(f.id, task.ActionStart, nil)
+	if f.health = task.HealthUnknown; f.checked {
+		time.AfterFunc(fakeHealthAfter, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if f.run == run && f.status == task.ContainerRunning {
+				f.health = task.HealthHealthy
+				d.emitFor(f, task.ActionHealth, nil)
+			}
+		})
+	}
 	if life, has := d.lifetimes[f.cname]; has {
 		time.AfterFunc(life.runs, func() {
 			d.mu.Lock()
@@ -173,6 +183,9 @@ func (d *fakeDocker) startLocked(f *fakeContainer) {
 		})
 	}
 }
+
+// fakeHealthAfter is how long containers with a health check run until they are healthy.
+const fakeHealthAfter = 300 * time.Millisecond
 
 func (d *fakeDocker) exitLocked(f *fakeContainer, code int) {
 	f.status, f.code, f.finishedAt = task.ContainerStopped, code, time.Now()
@@ -232,6 +245,9 @@ func (f *fakeContainer) state() *task.ContainerState {
 	if f.status == task.ContainerStopped {
 		code := f.code
 		s.ExitCode = &code
+	}
+	if f.checked && f.status == task.ContainerRunning {
+		s.Health = &task.Health{Status: f.health, Since: time.Now()}
 	}
 	return s
 }

@@ -156,7 +156,8 @@ func (e Listed) apply(w *work) {
 			if found != nil && found.Status == task.ContainerRunning {
 				c.Engine.InspectAt = w.now
 			}
-		case found == nil, e.Restored, found.Status != c.Known && !(found.Status == task.ContainerRunning && c.Known == task.ContainerResourcesProvisioned):
+		case found == nil, e.Restored, found.Status != c.Known && !(found.Status == task.ContainerRunning && c.Known == task.ContainerResourcesProvisioned),
+			c.DockerHealthChecked() && found.Health != nil && found.Health.Status != c.Health.Status:
 			// A list may be older than what is known by now: only an inspect decides.
 			c.Engine.InspectAt = w.now
 		}

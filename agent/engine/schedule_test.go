@@ -130,6 +130,7 @@ func (s *simTask) make(d *fakeDocker, n int) *task.Task {
 			d.lifetimes[tc.Name] = *c.life
 			d.mu.Unlock()
 		}
+		tc.HealthCheckType = "docker"
 		if c.after >= 0 {
 			tc.DependsOn = []task.Dependency{{Container: name(c.after), Condition: c.condition}}
 		}
@@ -190,7 +191,7 @@ func randomTask(rng *rand.Rand) *simTask {
 	if !t.awsvpc && rng.IntN(2) == 0 {
 		t.port = uint16(8000 + rng.IntN(2)) // few, so that tasks wait for each other
 	}
-	conditions := []task.Condition{task.ConditionStart, task.ConditionComplete, task.ConditionSuccess}
+	conditions := []task.Condition{task.ConditionStart, task.ConditionComplete, task.ConditionSuccess, task.ConditionHealthy}
 	for i := range 1 + rng.IntN(4) {
 		c := simContainer{essential: i == 0 || rng.IntN(2) == 0, restart: rng.IntN(4) == 0, after: -1}
 		if rng.IntN(2) == 0 {

@@ -63,8 +63,10 @@ func simulate(t *testing.T, seed uint64, s schedule) (violations, log []string) 
 		r.boot()
 		<-r.engine.Ready()
 		arns, err := r.play(s)
+		r.heal()
+		violations = r.stuck()
 		r.settleDown(arns)
-		violations = r.check(arns)
+		violations = append(violations, r.check(arns)...)
 		if err != nil {
 			violations = append(violations, err.Error())
 		}
@@ -142,12 +144,48 @@ func (r *rig) play(s schedule) (arns []string, err error) {
 	return arns, nil
 }
 
-// settleDown ends all faults and stops everything.
-func (r *rig) settleDown(arns []string) {
+// heal ends all faults and gives the agent the time to notice what it may have missed.
+func (r *rig) heal() {
+	r.onDocker(func(d *fakeDocker) {
+		d.failRate = 0
+		clear(d.hangs)
+	})
+	time.Sleep(listEvery + time.Minute)
+}
+
+// stuck gives what should have got somewhere by now, and what is not as the agent thinks.
+func (r *rig) stuck() (bad []string) {
 	r.docker.mu.Lock()
-	r.docker.failRate = 0
-	clear(r.docker.hangs)
-	r.docker.mu.Unlock()
+	defer r.docker.mu.Unlock()
+	for _, t := range r.engine.Tasks() {
+		if t.Known.Terminal() || !t.Engine.Admitted {
+			continue
+		}
+		for _, c := range t.Containers {
+			if c.RestartPolicy != nil {
+				continue // just being restarted, maybe
+			}
+			if c.Engine.Step != task.StepNone {
+				bad = append(bad, fmt.Sprintf("%s: %s goes on for ever", c.RuntimeName, c.Engine.Step))
+			}
+			if c.Known < c.Desired && !waitsForOther(t, c) {
+				bad = append(bad, fmt.Sprintf("%s stays %s, wanted %s", c.RuntimeName, c.Known, c.Desired))
+			}
+			f := r.docker.containers[c.RuntimeID]
+			running := f != nil && f.status == task.ContainerRunning
+			if thought := c.Known == task.ContainerRunning || c.Known == task.ContainerResourcesProvisioned; thought != running {
+				bad = append(bad, fmt.Sprintf("%s is %s, but runs: %t", c.RuntimeName, c.Known, running))
+			}
+			if running && c.Health.Status != f.health {
+				bad = append(bad, fmt.Sprintf("%s is %s, not %s", c.RuntimeName, f.health, c.Health.Status))
+			}
+		}
+	}
+	return bad
+}
+
+// settleDown stops everything.
+func (r *rig) settleDown(arns []string) {
 	for _, arn := range arns {
 		r.engine.Stop(arn)
 	}

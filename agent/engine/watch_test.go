@@ -170,6 +170,25 @@ func TestAListThatHangsDoesNotDelayTheNextStream(t *testing.T) {
 	})
 }
 
+// TestHealthThatNoEventToldIsFound: otherwise what depends on it would wait for ever.
+func TestHealthThatNoEventToldIsFound(t *testing.T) {
+	scenario(t, func(t *testing.T, r *rig) {
+		r.accept(t, containers(
+			&task.Container{Name: "db", Essential: true, HealthCheckType: "docker"},
+			&task.Container{Name: "app", Essential: true, DependsOn: []task.Dependency{{Container: "db", Condition: task.ConditionHealthy}}},
+		))
+		time.Sleep(200 * time.Millisecond)
+		r.docker.setDown(true, false)
+		time.Sleep(fakeHealthAfter)
+		r.docker.setDown(false, false)
+		time.Sleep(5 * time.Second)
+		tk, _ := r.engine.Task(testARN)
+		if db, _ := tk.Container("db"); tk.Known != task.Running || db.Health.Status != task.HealthHealthy {
+			t.Errorf("task is %s, db %+v", tk.Known, db.Health)
+		}
+	})
+}
+
 // TestInspectsThatHangDoNotHoldUpOthers: more of them than may be under way at once.
 func TestInspectsThatHangDoNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -202,7 +202,7 @@ func (c *Container) Observe(s *ContainerState) {
 	}
 	c.MetadataFileReady = c.MetadataFileReady || s.MetadataFileReady
 	c.Mounts, c.NetworkMode, c.Networks, c.PID = s.Mounts, s.NetworkMode, s.Networks, s.PID
-	if c.DockerHealthChecked() && s.Health != nil {
+	if c.DockerHealthChecked() && s.Health != nil && !s.Partial {
 		c.Health.update(*s.Health)
 	}
 }

@@ -28,7 +28,7 @@ type ContainerState struct {
 	Failure *Error
 	// MetadataFileReady is set when the step that asked also completed the container's metadata file.
 	MetadataFileReady bool
-	// Partial marks a state taken from a list of containers: no exit code, times, ports or health details.
+	// Partial marks a state taken from a list of containers: no exit code, times or ports, and of health the status alone.
 	Partial bool
 }
 
