@@ -346,3 +346,30 @@ func TestManyTasks(t *testing.T) {
 		t.Error("drawing again takes more than 500 ms")
 	}
 }
+
+// TestManyEndedTasks has a host that keeps a thousand tasks until their cleanup: not all are drawn, but all can be found.
+func TestManyEndedTasks(t *testing.T) {
+	h := start(t)
+	list := many(1200)
+	for i, tk := range list {
+		tk.ARN = fmt.Sprintf("%s%032x", arnPrefix, i)
+		if i%6 != 0 {
+			tk.Known, tk.Desired = task.Stopped, task.Stopped
+		}
+	}
+	h.set(list...)
+	ctx := open(t, h)
+	waitFor(ctx, t, taskCount, "300")
+	wantText(t, eval(ctx, t, body), "200 running", "1200 in all", "900 more tasks have ended. The search finds them.")
+	do(ctx, t, chromedp.SendKeys("#find", fmt.Sprintf("%032x", 1)))
+	waitFor(ctx, t, taskCount, "1")
+	wantText(t, eval(ctx, t, firstTask), "STOPPED")
+	if got := eval(ctx, t, `document.getElementById("more").hidden`); got != "true" {
+		t.Error("there is more although everything is shown")
+	}
+	do(ctx, t, chromedp.Evaluate(`(f => { f.value = ""; f.dispatchEvent(new Event("input")) })(document.getElementById("find"))`, nil))
+	waitFor(ctx, t, taskCount, "300")
+	if took := eval(ctx, t, `(() => { const t = performance.now(); document.getElementById("find").dispatchEvent(new Event("input")); return performance.now() - t < 1000; })()`); took != "true" {
+		t.Error("drawing again takes more than a second")
+	}
+}
