@@ -197,6 +197,7 @@ func (s *Session) dispatch(c *connection, r received) {
 		case isUpdate(r):
 			room = s.updates.put(r)
 		default:
+			r.at = time.Now()
 			room = s.work.put(r)
 		}
 	}

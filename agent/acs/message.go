@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/wsconn"
 )
@@ -29,6 +30,8 @@ type (
 		ContainerInstanceARN string      `json:"containerInstanceArn"`
 		SeqNum               *int64      `json:"seqNum"`
 		Tasks                []*wireTask `json:"tasks"`
+
+		receivedAt time.Time
 	}
 
 	credentialsMessage struct {
@@ -153,6 +156,7 @@ type received struct {
 	// empty is set when the message member was null; body is then the zero message.
 	empty bool
 	size  int // bytes on the wire
+	at    time.Time
 }
 
 // kinds makes an empty message of each known type.

@@ -49,6 +49,7 @@ func (s *Session) readTasks(ctx context.Context, m *payloadMessage) (accepted []
 		}
 		switch {
 		case err == nil:
+			in.task.Engine.ReceivedAt = m.receivedAt
 			accepted = append(accepted, in)
 		case stops(w) && s.config.Engine.Stop(w.ARN):
 			// Whatever is wrong with the task now, it runs, and shall not.

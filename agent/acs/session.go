@@ -168,6 +168,7 @@ func report(e ending, wait time.Duration) {
 func (s *Session) handle(ctx context.Context, r received) {
 	switch m := r.body.(type) {
 	case *payloadMessage:
+		m.receivedAt = r.at
 		s.handlePayload(ctx, m)
 	case *credentialsMessage:
 		s.handleCredentials(m)

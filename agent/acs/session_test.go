@@ -125,6 +125,29 @@ func TestLateAnswersGoOutOnTheNextConnection(t *testing.T) {
 	})
 }
 
+// However long a task waits for its turn, what is read for it after it came is new enough.
+func TestTasksKnowWhenTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t)
+		r.engine.block = make(chan struct{})
+		p := r.service.Peer()
+		for _, id := range []string{"m1", "m2"} {
+			p.Send(frame("PayloadMessage", fmt.Sprintf(`{"messageId":%q,"clusterArn":"c","containerInstanceArn":"i","tasks":[{"arn":%[1]q,"desiredStatus":"RUNNING"}]}`, id)))
+		}
+		synctest.Wait()
+		came := time.Now()
+		time.Sleep(10 * time.Second)
+		close(r.engine.block)
+		expect(t, p, "AckRequest", "m1")
+		expect(t, p, "AckRequest", "m2")
+		for _, arn := range []string{"m1", "m2"} {
+			if got, _ := r.engine.Task(arn); !got.Engine.ReceivedAt.Equal(came) {
+				t.Errorf("%s came at %v, not at %v", arn, came, got.Engine.ReceivedAt)
+			}
+		}
+	})
+}
+
 func TestMessagesAreHandledInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)

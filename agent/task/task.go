@@ -72,6 +72,9 @@ type Task struct {
 
 // Progress is the part of a task's state that a restart starts over.
 type Progress struct {
+	// ReceivedAt is when the task came from ECS; zero for a task of a former run. What is read for it from then on is new
+	// enough.
+	ReceivedAt time.Time
 	// Admitted is set once host resources were granted (or are not needed).
 	Admitted bool
 	// Waiting says why the task is not admitted yet; for people.

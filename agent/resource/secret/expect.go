@@ -13,19 +13,19 @@ const expectFor = 10 * time.Second
 type expectation struct {
 	task     string // ARN
 	names    []string
-	accepted time.Time
+	received time.Time
 	timer    *time.Timer
 }
 
 // expect notes what a task that was just accepted will want.
-func (r *reader) expect(task string, s source, names []string) {
+func (r *reader) expect(want *read) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.pool(s)
-	if p.expectation(task) != nil {
+	p := r.pool(want.source)
+	if p.expectation(want.task) != nil {
 		return
 	}
-	e := &expectation{task: task, names: names, accepted: time.Now()}
+	e := &expectation{task: want.task, names: want.names, received: want.received}
 	e.timer = time.AfterFunc(expectFor, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -63,7 +63,7 @@ func (r *reader) fill(p *pool) {
 			if p.open == nil {
 				return
 			}
-			if c := p.byName[name]; c == nil || !c.serves(e.accepted) {
+			if c := p.byName[name]; c == nil || !c.serves(e.received) {
 				r.put(p, name, true)
 			}
 		}

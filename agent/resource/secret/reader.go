@@ -23,9 +23,11 @@ import (
 const (
 	gatherFor  = 20 * time.Millisecond
 	gatherMost = 200 * time.Millisecond
-	// shareFor is how much older than a task the answer may be that serves it, and how long a call may be under way that one
-	// more task joins.
-	shareFor = time.Second
+	// shareFor is how much older than a task the answer may be that serves it: nobody changes a parameter because of what a
+	// task has read and starts another one within this time.
+	shareFor = 200 * time.Millisecond
+	// joinFor is how long a call may be under way that one more task joins, and how long its answer is held.
+	joinFor = time.Second
 )
 
 // reader makes the reads of parameters. Within one role and region, names that several tasks want at the same time are
@@ -79,6 +81,8 @@ type read struct {
 	source source
 	keys   awsclient.CredentialsProvider
 	names  []string // distinct
+	// received is when the task came from ECS. What was read later is new enough for it.
+	received time.Time
 
 	values  map[string]string
 	invalid []string
@@ -176,15 +180,14 @@ func (r *reader) join(ctx context.Context, want *read) []joined {
 	defer r.mu.Unlock()
 	p := r.pool(want.source)
 	p.last = time.Now()
-	accepted := p.last
-	came := p.expectation(want.task)
+	received, came := want.received, p.expectation(want.task)
 	if came != nil {
-		accepted = came.accepted
+		received = came.received
 	}
 	var calls []joined
 	for _, name := range want.names {
 		c := p.byName[name]
-		if c == nil || !c.serves(accepted) {
+		if c == nil || !c.serves(received) {
 			c = r.add(ctx, p, want, name)
 		}
 		i := slices.IndexFunc(calls, func(j joined) bool { return j.call == c })
@@ -214,20 +217,20 @@ func (r *reader) pool(s source) *pool {
 	return p
 }
 
-// serves reports whether a task that was accepted at this time may have the call's answer.
-func (c *call) serves(accepted time.Time) bool {
+// serves reports whether a task that was received at this time may have the call's answer.
+func (c *call) serves(received time.Time) bool {
 	if c.sent.IsZero() {
 		return true
 	}
 	select {
 	case <-c.done:
-		return c.sent.After(accepted.Add(-shareFor))
+		return c.sent.After(received.Add(-shareFor))
 	default:
 		return !c.aged() // it may hang
 	}
 }
 
-func (c *call) aged() bool { return !c.sent.IsZero() && time.Since(c.sent) >= shareFor }
+func (c *call) aged() bool { return !c.sent.IsZero() && time.Since(c.sent) >= joinFor }
 
 // add puts a name into the open call.
 func (r *reader) add(ctx context.Context, p *pool, want *read, name string) *call {
@@ -310,7 +313,7 @@ func (r *reader) run(c *call) {
 	p := c.pool
 	defer close(c.done)
 	defer c.cancel()
-	aging := time.AfterFunc(shareFor, func() { r.retire(c) }) // also while it hangs
+	aging := time.AfterFunc(joinFor, func() { r.retire(c) }) // also while it hangs
 	c.found, c.invalid, c.err = r.services.Parameters(c.ctx, p.source.region, c.keys, c.names)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -48,7 +48,7 @@ func drawArrivals(t *rapid.T, within time.Duration, fewest int) (list []arrival,
 func TestTasksAcceptedTogetherFillTheirCalls(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		list, distinct := drawArrivals(rt, expectFor-time.Millisecond, 0)
-		takes := time.Duration(rapid.Int64Range(0, int64(shareFor)-1).Draw(rt, "a call takes"))
+		takes := time.Duration(rapid.Int64Range(0, int64(joinFor)-1).Draw(rt, "a call takes"))
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, &parameterStore{takes: takes})
 			var tasks []*task.Task
@@ -65,7 +65,7 @@ func TestTasksAcceptedTogetherFillTheirCalls(t *testing.T) {
 // no names left over.
 func TestTasksThatComeAfterAnotherFillTheirCalls(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		takes := time.Duration(rapid.Int64Range(1, int64(shareFor)-1).Draw(rt, "a call takes"))
+		takes := time.Duration(rapid.Int64Range(1, int64(joinFor)-1).Draw(rt, "a call takes"))
 		list, distinct := drawArrivals(rt, gatherMost-1, awsapi.MaxParameters*rapid.IntRange(1, 3).Draw(rt, "calls of the first"))
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, &parameterStore{takes: takes})
@@ -96,7 +96,7 @@ func (f *fleet) arrive(list []arrival, of func(i int) *task.Task) {
 		synctest.Wait()
 	}
 	all.Wait()
-	time.Sleep(shareFor)
+	time.Sleep(joinFor)
 	synctest.Wait()
 	if n := len(f.craft.parameters.pools); n > 0 {
 		f.t.Errorf("%d pools left", n)
@@ -120,7 +120,7 @@ func TestATaskAloneHardlyWaits(t *testing.T) {
 			if extra := time.Since(begin) - f.store.takes; extra > gatherFor {
 				t.Errorf("%d names took %v longer than a call", names, extra)
 			}
-			time.Sleep(shareFor)
+			time.Sleep(joinFor)
 		})
 	}
 }
@@ -137,7 +137,7 @@ func TestValuesAreNotOlderThanTheTask(t *testing.T) {
 		}
 		first, second := f.add("role", "/a"), f.add("role", "/a")
 		a := value(first)
-		time.Sleep(3 * shareFor)
+		time.Sleep(3 * joinFor)
 		third := f.add("role", "/a")
 		if c := value(third); c == a {
 			t.Errorf("%q is older than the task", c)
@@ -152,11 +152,34 @@ func TestValuesAreNotOlderThanTheTask(t *testing.T) {
 		if l := value(late); strings.HasSuffix(l, strings.TrimPrefix(o, "/other")) {
 			t.Errorf("%q was held for too long", l)
 		}
-		time.Sleep(shareFor)
+		time.Sleep(joinFor)
 		synctest.Wait()
 		if len(f.craft.parameters.pools) > 0 {
 			t.Error("values are held")
 		}
+	})
+}
+
+// Somebody who changes a parameter when a task has its value, and starts another one, finds the new value there. A task that
+// was on its way already may have the value of the others.
+func TestATaskReceivedAfterAReadReadsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, &parameterStore{})
+		value := func(tk *task.Task) string {
+			f.wantAll([]error{f.create(t.Context(), tk)})
+			v, _ := f.craft.vault.Secret(tk, tk.Containers[0].Secrets[0])
+			return v
+		}
+		begin := time.Now()
+		first := value(f.add("role", "/p"))
+		time.Sleep(shareFor)
+		if v := value(f.addReceived(begin, "role", "/p")); v != first {
+			t.Errorf("%q and %q for tasks that came together", first, v)
+		}
+		if v := value(f.add("role", "/p")); v == first {
+			t.Error("an old value")
+		}
+		time.Sleep(joinFor)
 	})
 }
 
@@ -172,6 +195,6 @@ func TestADeniedNameIsTakenAlongOnce(t *testing.T) {
 		if f.create(t.Context(), bad) == nil {
 			t.Error("no error")
 		}
-		time.Sleep(shareFor)
+		time.Sleep(joinFor)
 	})
 }

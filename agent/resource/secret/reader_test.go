@@ -74,6 +74,11 @@ func newFleet(t *testing.T, store *parameterStore) *fleet {
 
 // add gives a task with credentials of its own.
 func (f *fleet) add(role string, names ...string) *task.Task {
+	return f.addReceived(time.Now(), role, names...)
+}
+
+// addReceived gives a task that was on its way through the agent since a point in time.
+func (f *fleet) addReceived(at time.Time, role string, names ...string) *task.Task {
 	f.tasks++
 	id := fmt.Sprintf("%s-%d", role, f.tasks)
 	f.craft.roles.Set(credentials.Credentials{ID: id, RoleARN: "arn:" + role, AccessKeyID: id, SecretAccessKey: "s"})
@@ -82,7 +87,7 @@ func (f *fleet) add(role string, names ...string) *task.Task {
 		secrets = append(secrets, ssmSecret(name))
 	}
 	tk := withSecrets(secrets...)
-	tk.ARN, tk.ExecutionCredentialsID = "arn:"+id, id
+	tk.ARN, tk.ExecutionCredentialsID, tk.Engine.ReceivedAt = "arn:"+id, id, at
 	resources, err := f.craft.Plan(tk)
 	if err != nil {
 		f.t.Fatal(err)
@@ -162,7 +167,7 @@ func TestTasksOfARoleShareCalls(t *testing.T) {
 					}
 				}
 				f.wantCalls(c.calls)
-				time.Sleep(shareFor)
+				time.Sleep(joinFor)
 				synctest.Wait()
 				if len(f.craft.parameters.pools) > 0 {
 					t.Error("values are held although nobody can be given them")
@@ -195,7 +200,7 @@ func TestValuesAreFresh(t *testing.T) {
 			t.Errorf("%q and %q", first, again)
 		}
 		f.wantCalls(1)
-		time.Sleep(shareFor)
+		time.Sleep(joinFor)
 		if later := value(); later == first {
 			t.Error("an old value for a new task")
 		}
@@ -289,9 +294,9 @@ func TestAHangingCallStallsNobodyElse(t *testing.T) {
 		synctest.Wait()
 		start := time.Now()
 		f.wantAll(f.createAll(f.add("other", "/a")))
-		time.Sleep(shareFor)
+		time.Sleep(joinFor)
 		f.wantAll(f.createAll(f.add("slow", "/a")))
-		if took := time.Since(start); took > 2*shareFor {
+		if took := time.Since(start); took > 2*joinFor {
 			t.Errorf("others waited %v", took)
 		}
 		stop()
@@ -340,7 +345,7 @@ func TestReadsAtRandom(t *testing.T) {
 			})
 		}
 		all.Wait()
-		time.Sleep(2 * shareFor)
+		time.Sleep(2 * joinFor)
 		synctest.Wait()
 		if n := len(f.craft.parameters.pools); n > 0 {
 			t.Errorf("%d pools left", n)

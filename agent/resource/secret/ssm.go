@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/amazon-ecs-agent/agent/awsapi"
 	"github.com/aws/amazon-ecs-agent/agent/resource"
@@ -39,7 +41,7 @@ func (k *ssmSecrets) Plan(t *task.Task) ([]task.Resource, error) {
 		record.Secrets[s.Region] = append(record.Secrets[s.Region], s)
 	}
 	for region, secrets := range record.Secrets {
-		k.parameters.expect(t.ARN, source{k.role(t), region}, distinctNames(secrets))
+		k.parameters.expect(k.want(t, region, secrets))
 	}
 	return planned(task.ResourceSSMSecrets, record)
 }
@@ -56,7 +58,9 @@ func (k *ssmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource)
 	}
 	var reads []*read
 	for _, region := range slices.Sorted(maps.Keys(record.Secrets)) {
-		reads = append(reads, &read{task: t.ARN, source: source{k.role(t), region}, keys: keys, names: distinctNames(record.Secrets[region])})
+		r := k.want(t, region, record.Secrets[region])
+		r.keys = keys
+		reads = append(reads, r)
 	}
 	var all sync.WaitGroup
 	for _, r := range reads {
@@ -76,6 +80,11 @@ func (k *ssmSecrets) Create(ctx context.Context, t *task.Task, r *task.Resource)
 	}
 	k.vault.put(t, task.ResourceSSMSecrets, contents{values: values})
 	return nil
+}
+
+// want is what a task wants of a region.
+func (k *ssmSecrets) want(t *task.Task, region string, secrets []task.Secret) *read {
+	return &read{task: t.ARN, source: source{k.role(t), region}, names: distinctNames(secrets), received: cmp.Or(t.Engine.ReceivedAt, time.Now())}
 }
 
 // role is what tasks of one role have in common.
