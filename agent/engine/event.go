@@ -143,7 +143,7 @@ func (e Started) apply(w *work) {
 // begin marks a container's step as in flight.
 func (w *work) begin(i int, step task.Step) {
 	c := w.progress(i)
-	c.Engine.Step = step
+	c.Engine.Step, c.Engine.StepSince = step, w.now
 	switch step {
 	case task.StepPull:
 		if w.rules.PullAlways && w.t.PullStartedAt.IsZero() {

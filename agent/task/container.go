@@ -88,8 +88,9 @@ type Container struct {
 
 // ContainerProgress is the part of a container's state that a restart starts over.
 type ContainerProgress struct {
-	// Step is the step in flight; at most one per container.
-	Step Step
+	// Step is the step in flight, since StepSince; at most one per container.
+	Step      Step
+	StepSince time.Time
 	// RetryStopAt is when a stop that failed while Docker did not answer is tried again.
 	RetryStopAt time.Time
 	// InspectAt is when the container is to be inspected; zero = not wanted. Inspecting is set while that runs.

@@ -243,3 +243,16 @@ func TestStatusPage(t *testing.T) {
 	w := get(Handler(Agent{Reports: func() any { return map[string]int{"Pending": 3} }}, tasks), "/v1/status")
 	wantBody(t, w, 200, []byte(`{"Tasks":{"NONE":1,"RUNNING":2},"Waiting":[{"Arn":"big","Reason":"CPU"}],"Reports":{"Pending":3}}`))
 }
+
+func TestStatusShowsStepsThatTakeLong(t *testing.T) {
+	since := time.Now().Add(-time.Minute)
+	tasks := []*task.Task{{ARN: "t", Containers: []*task.Container{
+		{Name: "hung", Engine: task.ContainerProgress{Step: task.StepStart, StepSince: since}},
+		{Name: "over", Engine: task.ContainerProgress{StepSince: since}},
+		{Name: "new", Engine: task.ContainerProgress{Step: task.StepPull, StepSince: time.Now()}},
+	}}}
+	got := statusOf(tasks, nil, nil).Slow
+	if len(got) != 1 || got[0].Container != "hung" || got[0].Step != "start" || got[0].Seconds < 60 {
+		t.Errorf("%+v", got)
+	}
+}
