@@ -5,6 +5,7 @@ package vpc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/containernetworking/plugins/pkg/ns"
+	"golang.org/x/sys/unix"
 
 	"github.com/aws/amazon-ecs-agent/misc/e2e/rig"
 )
@@ -79,7 +81,7 @@ func (task *vpcTask) request(method, url, text string) (status int, body string,
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			address = net.JoinHostPort(strings.Trim(address, "[]"), "80")
 		}
-		conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+		conn, err := net.DialTimeout("tcp", address, 4*time.Second)
 		if err != nil {
 			return err
 		}
@@ -102,9 +104,16 @@ func (task *vpcTask) request(method, url, text string) (status int, body string,
 	return status, body, err
 }
 
-func (task *vpcTask) mustGet(url string) string {
+// mustGet is get from a server that has to answer, if it runs; one that was just started may not listen yet.
+func (task *vpcTask) mustGet(url string) (body string) {
 	task.host.t.Helper()
-	body, err := task.get(url)
+	err := rig.Poll(task.host.ctx(), url, func() (bool, error) {
+		var err error
+		if body, err = task.get(url); errors.Is(err, unix.ECONNREFUSED) {
+			return false, nil
+		}
+		return true, err
+	})
 	if err != nil {
 		task.host.t.Errorf("from %s to %s: %v", task.ID(), url, err)
 	}
