@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"context"
 	"net"
 	"net/http"
 
@@ -51,7 +52,9 @@ func (h *handler) taskV2WithTags(w http.ResponseWriter, r *http.Request, _ httpd
 	}
 	body := newTaskV2(t, h.instance, false)
 	if len(body.Containers) > 0 {
-		body.ContainerInstanceTags, body.TaskTags, _ = h.listTags(r.Context(), t, "")
+		ctx, cancel := context.WithTimeout(r.Context(), tagsBudget)
+		defer cancel()
+		body.ContainerInstanceTags, body.TaskTags, _ = h.listTags(ctx, t, "")
 	}
 	httpd.JSON(w, http.StatusOK, taskRequest, body)
 }

@@ -125,10 +125,12 @@ func (h *handler) taskV3(w http.ResponseWriter, r *http.Request, vars httpd.Vars
 }
 
 func (h *handler) taskV3WithTags(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {
+	ctx, cancel := context.WithTimeout(r.Context(), tagsBudget)
+	defer cancel()
 	t, known := h.taskOf(w, r, v3, http.StatusInternalServerError, vars[0])
 	if known {
 		body := newTaskV2(t, h.instance, true)
-		body.ContainerInstanceTags, body.TaskTags, _ = h.listTags(r.Context(), t, "")
+		body.ContainerInstanceTags, body.TaskTags, _ = h.listTags(ctx, t, "")
 		httpd.JSON(w, http.StatusOK, taskRequest, body)
 	}
 }
@@ -150,6 +152,8 @@ func (h *handler) taskV4(w http.ResponseWriter, r *http.Request, vars httpd.Vars
 }
 
 func (h *handler) taskV4WithTags(w http.ResponseWriter, r *http.Request, vars httpd.Vars) {
+	ctx, cancel := context.WithTimeout(r.Context(), tagsBudget)
+	defer cancel()
 	t, known := h.taskOf(w, r, v4, http.StatusNotFound, vars[0])
 	if !known {
 		return
@@ -161,7 +165,7 @@ func (h *handler) taskV4WithTags(w http.ResponseWriter, r *http.Request, vars ht
 		}
 	}
 	body := newTaskV4(t, h.instance)
-	body.ContainerInstanceTags, body.TaskTags, body.Errors = h.listTags(r.Context(), t, name)
+	body.ContainerInstanceTags, body.TaskTags, body.Errors = h.listTags(ctx, t, name)
 	httpd.JSON(w, http.StatusOK, taskRequest, body)
 }
 

@@ -527,14 +527,20 @@ func (hanging) ListTagsForResource(ctx context.Context, _, _ string) ([]ecsapi.T
 }
 
 func TestSlowTagsStillReachTheContainer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{tasks: []*task.Task{own()}}
-		routes := &httpd.Router{}
-		Register(routes, here, w, w, hanging{w})
-		start := time.Now()
-		got := serve(routes, "GET", "/v4/"+endpoint+"/taskWithTags")
-		if took := time.Since(start); took >= 5*time.Second || got.Code != 200 || strings.Count(got.Body.String(), "ErrorField") != 2 {
-			t.Errorf("%v: %d %s", took, got.Code, got.Body)
+	starting := own() // whose look is waited for, too
+	starting.Containers[0].Engine.Step = task.StepStart
+	for _, tk := range []*task.Task{own(), starting} {
+		for path, failed := range map[string]int{"/v4/" + endpoint + "/taskWithTags": 2, "/v3/" + endpoint + "/taskWithTags": 0, "/v2/metadataWithTags": 0} {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{tasks: []*task.Task{tk}}
+				routes := &httpd.Router{}
+				Register(routes, here, w, w, hanging{w})
+				start := time.Now()
+				got := serve(routes, "GET", path)
+				if took := time.Since(start); took >= 5*time.Second || got.Code != 200 || strings.Count(got.Body.String(), "ErrorField") != failed {
+					t.Errorf("%s: %v: %d %s", path, took, got.Code, got.Body)
+				}
+			})
 		}
-	})
+	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/amazon-ecs-agent/agent/task"
 )
 
-// tagsBudget bounds both look-ups of a request together. It is below the server's write timeout of 5 s, so that a slow
-// answer still reaches the container.
+// tagsBudget bounds a request with both look-ups, from its beginning on. It is below the server's write timeout of 5 s, so
+// that a slow answer still reaches the container.
 const tagsBudget = 4500 * time.Millisecond
 
 // tagError says in version 4 why tags are missing.
@@ -27,8 +27,6 @@ type tagError struct {
 
 // listTags asks for the tags of the container instance, then for those of the task. What fails is left out.
 func (h *handler) listTags(ctx context.Context, t *task.Task, container string) (instance, own map[string]string, failed []tagError) {
-	ctx, cancel := context.WithTimeout(ctx, tagsBudget)
-	defer cancel()
 	list := func(field, arn string) map[string]string {
 		tags, err := h.tags.ListTagsForResource(ctx, arn, container)
 		if err != nil {
