@@ -46,6 +46,13 @@ func (p *Puller) credentials(ctx context.Context, t *task.Task, c *task.Containe
 	return p.engine.forImage(c.Image), nil
 }
 
+// refused tells the source of the credentials what the registry said when it was asked with them.
+func (p *Puller) refused(c *task.Container, auth docker.Auth, err error) {
+	if c.RegistryAuth != nil && c.RegistryAuth.Type == task.RegistryECR {
+		p.auth.ECR.refused(auth, err)
+	}
+}
+
 // engineAuth are the registry credentials of the configuration, by registry: a host, or a host and the start of a path.
 type engineAuth map[string]docker.Auth
 

@@ -117,6 +117,25 @@ func (e *ECR) renew(ctx context.Context, key tokenKey, keys awsclient.Credential
 	return auth, nil
 }
 
+// tokenExpired is how Amazon ECR says that it does not take a token any more.
+const tokenExpired = "authorization token has expired"
+
+// refused drops the token of auth when err says that the registry does not take it any more, whatever its end was said to
+// be: the next step asks for a new one.
+func (e *ECR) refused(auth docker.Auth, err error) {
+	if !strings.Contains(err.Error(), tokenExpired) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, at := range e.byKey {
+		if at.Value.(*keptToken).auth == auth {
+			e.kept.Remove(at)
+			delete(e.byKey, key)
+		}
+	}
+}
+
 // authOf takes the one token apart. The errors never show it.
 func authOf(tokens []awsapi.RegistryToken, image string) (docker.Auth, error) {
 	if len(tokens) != 1 {

@@ -238,6 +238,29 @@ func TestECRFailures(t *testing.T) {
 	}
 }
 
+func TestATokenTheRegistryRefusesIsNotUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeTokens{}
+		h := &fakeHost{manifest: func(_ context.Context, _ string, auth docker.Auth) (docker.Manifest, error) {
+			if auth.Password == "token:1" {
+				return docker.Manifest{}, errors.New("Error response from daemon: denied: Your authorization token has expired. Reauthenticate and try again.")
+			}
+			return docker.Manifest{}, errors.New("Error response from daemon: denied: you may not")
+		}}
+		p, _ := newPuller(h)
+		p.auth = Auth{ECR: newECR(f)}
+		ts, c := ecrTask("", task.ECRAuthData{RegistryID: "1"})
+		for step, want := range []int{1, 2, 2} { // a refusal of another kind has nothing to do with the token
+			if _, err := p.ResolveManifest(t.Context(), ts, c); err == nil || len(f.asked) != want {
+				t.Errorf("step %d: %v, %d tokens, want %d", step, err, len(f.asked), want)
+			}
+		}
+		if _, err := p.Pull(t.Context(), ts, c); err != nil || len(f.asked) != 2 {
+			t.Errorf("%v, %d tokens", err, len(f.asked))
+		}
+	})
+}
+
 func TestAPullWithoutATokenGivesTheHint(t *testing.T) {
 	p, _ := newPuller(&fakeHost{})
 	cause := `Post "https://api.ecr.us-west-2.amazonaws.com/": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)`

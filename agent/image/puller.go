@@ -104,6 +104,7 @@ func (p *Puller) ResolveManifest(ctx context.Context, t *task.Task, c *task.Cont
 		logger.Warn("Cannot find the digest of the image; pulling by name", logger.F("image", c.Image), logger.Err(err))
 		return task.Manifest{}, nil
 	case err != nil:
+		p.refused(c, auth, err)
 		return task.Manifest{}, redacted(err, task.ErrCannotPullImageManifest, c.Image)
 	case answer.MediaType == manifestV1 || answer.MediaType == manifestV1Signed:
 		return task.Manifest{}, nil
@@ -276,6 +277,7 @@ func (p *Puller) pull(ctx context.Context, t *task.Task, c *task.Container) (sou
 		return info, nil
 	})
 	if err != nil {
+		p.refused(c, auth, err)
 		return source, docker.Image{}, hinted(redacted(err, task.ErrCannotPullContainer, name))
 	}
 	return source, info, nil
