@@ -152,7 +152,7 @@ func definition(more map[string]any) map[string]any {
 
 // webContainer is its container, with more members if need be.
 func webContainer(more map[string]any) map[string]any {
-	c := map[string]any{"name": "web", "image": exampleImage, "cpu": 4, "memory": 16, "command": []string{"serve"}, "stopTimeout": 5}
+	c := map[string]any{"name": "web", "image": exampleImage, "cpu": 4, "memory": 32, "command": []string{"serve"}, "stopTimeout": 5}
 	maps.Copy(c, more)
 	return c
 }
