@@ -120,14 +120,18 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // rest waits until the agent has nothing more to do for what happened so far.
 func (h *host) rest() { h.stays(500 * time.Millisecond) }
 
-// timeToRunning starts a task and waits until the service knows that it runs; then the task is stopped.
+// timeToRunning starts a task and waits until the service knows that it runs; then the task is stopped. The service is not
+// asked before the agent has looked at the started container: whoever asks takes time from the engine.
 func (h *host) timeToRunning(definition string) time.Duration {
 	h.t.Helper()
 	h.proxy.Forget()
 	began := time.Now()
 	arn := h.runTask(definition)
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
+	for len(h.proxy.Calls(`^GET /containers/[^/]+/json$`)) == 0 && time.Since(began) < patience {
+		<-tick.C
+	}
 	for {
 		tasks, err := h.Tasks(h.ctx(), arn)
 		h.must(err)
