@@ -86,7 +86,7 @@ func (e *Engine) whileOpen(ctx context.Context, ended <-chan error) error {
 		case err := <-ended:
 			return err
 		case <-resync.C:
-			err, over := e.compareUnless(ctx, ended, patience)
+			over, err := e.compareUnless(ctx, ended, patience)
 			if over {
 				return err
 			}
@@ -133,18 +133,18 @@ func (e *Engine) deliver(event task.RuntimeEvent) {
 
 // compareUnless compares, unless the stream ends meanwhile: then over is set, and the error is the stream's. A list that hangs
 // does not keep it from being opened again.
-func (e *Engine) compareUnless(ctx context.Context, ended <-chan error, patience time.Time) (err error, over bool) {
+func (e *Engine) compareUnless(ctx context.Context, ended <-chan error, patience time.Time) (over bool, err error) {
 	comparing, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- e.compare(comparing, patience) }()
 	select {
 	case err := <-done:
-		return err, false
+		return false, err
 	case err := <-ended:
 		cancel()
 		<-done
-		return err, true
+		return true, err
 	}
 }
 

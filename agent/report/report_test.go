@@ -428,27 +428,35 @@ func TestForgottenTaskIsDropped(t *testing.T) {
 	})
 }
 
+// submitting runs a reporter up to the middle of a submission; end lets it end and waits for that.
+func submitting(t *testing.T, b *backend) (h *host, end func()) {
+	r := New(b)
+	h = newHost(r)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx, "cluster", h) }()
+	h.add("t1", "c")
+	h.task("t1", task.Running, "")
+	synctest.Wait()
+	return h, func() {
+		cancel()
+		<-done
+	}
+}
+
 func TestShutdownWaitsForECSAMomentOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{took: time.Hour}
-		r := New(b)
-		h := newHost(r)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- r.Run(ctx, "cluster", h) }()
-		h.add("t1", "c")
-		h.task("t1", task.Running, "")
-		synctest.Wait()
-		if s := r.Stats(); s.InFlight != 1 || s.Pending != 1 {
+		h, end := submitting(t, b)
+		if s := h.r.Stats(); s.InFlight != 1 || s.Pending != 1 {
 			t.Errorf("stats %+v", s)
 		}
 		asked := time.Now()
-		cancel()
-		<-done
+		end()
 		if took := time.Since(asked); took != endGrace {
 			t.Errorf("took %v", took)
 		}
-		if s := r.Stats(); s.InFlight != 0 || s.Pending != 1 || s.Retried != 0 {
+		if s := h.r.Stats(); s.InFlight != 0 || s.Pending != 1 || s.Retried != 0 {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -457,16 +465,8 @@ func TestShutdownWaitsForECSAMomentOnly(t *testing.T) {
 func TestWhatECSAcceptsAtTheEndIsNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{took: endGrace / 2}
-		r := New(b)
-		h := newHost(r)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- r.Run(ctx, "cluster", h) }()
-		h.add("t1", "c")
-		h.task("t1", task.Running, "")
-		synctest.Wait()
-		cancel()
-		<-done
+		h, end := submitting(t, b)
+		end()
 		if got, _ := h.Task("t1"); got.Sent != task.Running {
 			t.Errorf("sent %v", got.Sent)
 		}
